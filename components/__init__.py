@@ -1,0 +1,1 @@
+"""One folder a pipeline step; `shared` is what several steps speak."""

@@ -1,0 +1,12 @@
+"""Settings of the explore step."""
+
+from pydantic import Field
+
+from components.shared.config import Section
+
+
+class ExploreSection(Section):
+    """What the exploration report draws; everything is counted, only pictures are sampled."""
+
+    samples: int = Field(24, ge=1, le=200, description="pictures in the sample grid")
+    thumbnail: int = Field(160, ge=32, le=640, description="longest edge of a picture, pixels")

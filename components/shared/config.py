@@ -1,0 +1,80 @@
+"""Base of every config section, and validation errors a person can act on.
+
+A section is a frozen pydantic model next to its step (`components/<step>/config.py`): every
+default lives there and nowhere else. Between the orchestrator and a step a section travels
+as JSON text, because KFP turns integers inside dict parameters into floats and refuses nulls.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from components.shared.errors import UserError
+
+
+class Section(BaseModel):
+    """A config section: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Parse the JSON text that a pipeline parameter carries.
+
+        Raises:
+            UserError: naming each wrong key, what was expected, and the nearest known key.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise UserError(explain(error, cls)) from None
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return one line a wrong key: its path, what was expected, and what was given."""
+    return "\n".join(_line(details, model) for details in error.errors())
+
+
+def _line(details: ErrorDetails, model: type[BaseModel]) -> str:
+    path = ".".join(str(part) for part in details["loc"]) or "config"
+    if details["type"] == "extra_forbidden":
+        return f"{path}: unknown key{_suggestion(details['loc'], model)}"
+    if details["type"] == "missing":
+        return f"{path}: is required"
+    message = details["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if details["type"] == "value_error":
+        return f"{path}: {message}"
+    return f"{path}: {message}; got {details['input']!r}"
+
+
+def _suggestion(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """Name the nearest known key, or all of them when none is near."""
+    owner = _owner(loc[:-1], model)
+    if owner is None:
+        return ""
+    known = list(owner.model_fields)
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else f"; known keys: {', '.join(sorted(known))}"
+
+
+def _owner(path: Iterable[int | str], model: type[BaseModel]) -> type[BaseModel] | None:
+    """Follow the path of an error through nested models, lists and unions."""
+    current: type[BaseModel] | None = model
+    for part in path:
+        if current is None:
+            return None
+        field = current.model_fields.get(str(part))
+        if field is not None:
+            current = _model_in(field.annotation)
+    return current
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Find the first pydantic model inside an annotation such as `list[Rule] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

@@ -1,0 +1,166 @@
+"""The image table: the one source of truth between steps.
+
+One row an image, in Parquet. Pixels never travel here: encoded bytes are in shards
+(`components.shared.shards`), matched by `image_id`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.shared.errors import UserError
+from components.shared.task import SPLITS, Task
+
+VERSION = "1"
+ROW_GROUP = 20_000  # rows; bounds the memory of a reader that streams
+
+BOX = pa.struct(
+    [
+        pa.field("label", pa.int32(), nullable=False),
+        pa.field("xmin", pa.float32(), nullable=False),
+        pa.field("ymin", pa.float32(), nullable=False),
+        pa.field("xmax", pa.float32(), nullable=False),
+        pa.field("ymax", pa.float32(), nullable=False),
+    ]
+)
+
+FIELDS = [
+    pa.field("image_id", pa.string(), nullable=False),
+    pa.field("sha256", pa.string(), nullable=False),
+    pa.field("width", pa.int32(), nullable=False),  # pixels, EXIF orientation applied
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("format", pa.string(), nullable=False),  # jpeg, png, ...
+    pa.field("group", pa.string(), nullable=False),  # images that must not be split apart
+    pa.field("split", pa.dictionary(pa.int8(), pa.string())),  # null until split
+    pa.field("label", pa.int32()),
+    pa.field("count", pa.int32()),
+    pa.field("boxes", pa.list_(BOX)),  # normalized to [0, 1], half-open
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("attributes", pa.map_(pa.string(), pa.string())),
+]
+
+REJECTED_FIELDS = [
+    pa.field("path", pa.string(), nullable=False),
+    pa.field("reason", pa.string(), nullable=False),
+]
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """What the schema's metadata says about the whole table.
+
+    Attributes:
+        task: what the labels are for.
+        classes: class names; `label` and `boxes[].label` index this list. Empty for counting.
+    """
+
+    task: Task
+    classes: tuple[str, ...]
+
+
+def schema(info: TableInfo) -> pa.Schema:
+    """Return the table's Arrow schema, with version, task and class names as metadata."""
+    metadata = {
+        "sightline.version": VERSION,
+        "sightline.task": info.task,
+        "sightline.classes": json.dumps(list(info.classes)),
+    }
+    return pa.schema(FIELDS, metadata=metadata)
+
+
+def rejected_schema() -> pa.Schema:
+    """Return the schema of the table that lists what could not be used, and why."""
+    return pa.schema(REJECTED_FIELDS, metadata={"sightline.version": VERSION})
+
+
+def read_info(path: Path) -> TableInfo:
+    """Return task and class names of the table at `path`.
+
+    Raises:
+        UserError: if the file is not an image table of this version.
+    """
+    metadata = pq.read_schema(path).metadata or {}
+    version = metadata.get(b"sightline.version", b"none").decode()
+    if version != VERSION or b"sightline.classes" not in metadata:
+        raise UserError(
+            f"{path}: not an image table of version {VERSION} (found version {version}); "
+            "run ingest again with this release"
+        )
+    classes = tuple(json.loads(metadata[b"sightline.classes"]))
+    return TableInfo(metadata[b"sightline.task"].decode(), classes)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the table at `path`, all columns or those named."""
+    return pq.read_table(path, columns=list(columns) if columns is not None else None)
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]], info: TableInfo) -> int:
+    """Write rows (dicts in the schema's form) in row groups; return how many.
+
+    Holds one row group in memory. Sorted input gives reproducible bytes.
+    """
+    return _write(path, rows, schema(info))
+
+
+def write_rejected(path: Path, rows: Iterable[tuple[str, str]]) -> int:
+    """Write `(path, reason)` pairs; return how many."""
+    dicts = ({"path": where, "reason": reason} for where, reason in rows)
+    return _write(path, dicts, rejected_schema())
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]], into: pa.Schema) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    total = 0
+    with pq.ParquetWriter(path, into, compression="zstd") as writer:
+        for chunk in _chunks(rows, ROW_GROUP):
+            writer.write_table(pa.Table.from_pylist(chunk, schema=into))
+            total += len(chunk)
+    return total
+
+
+def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def iter_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield rows as dicts, one row group in memory at a time. `attributes` comes as a dict."""
+    names = list(columns) if columns is not None else None
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=ROW_GROUP, columns=names):
+        for row in batch.to_pylist():
+            if row.get("attributes") is not None:
+                row["attributes"] = dict(row["attributes"])
+            yield row
+
+
+def split_counts(path: Path) -> dict[str, int]:
+    """Return the number of images in each split, in the order train, val, test."""
+    column = read_table(path, ["split"])["split"].cast(pa.string())
+    counted = {item["values"]: item["counts"] for item in column.value_counts().to_pylist()}
+    return {name: counted.get(name, 0) for name in SPLITS}
+
+
+def fingerprint(path: Path) -> str:
+    """Return a SHA-256 over what a model learns from: ids, bytes, splits and labels.
+
+    Independent of row order, so equal data has an equal fingerprint however it was read.
+    """
+    total = hashlib.sha256()
+    columns = ["image_id", "sha256", "split", "label", "count", "boxes"]
+    lines = (json.dumps(row, sort_keys=True) for row in iter_rows(path, columns))
+    for digest in sorted(hashlib.sha256(line.encode()).digest() for line in lines):
+        total.update(digest)
+    return total.hexdigest()

@@ -1,0 +1,1 @@
+"""The training engine that train and tune share."""

@@ -1,0 +1,65 @@
+"""Settings of training, shared by the steps train and tune."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.shared.config import Section
+
+Model = Literal[
+    "resnet18", "resnet34", "resnet50", "resnet_small",  # classify and count
+    "ssd_resnet50", "fcos_resnet18",  # detect
+]  # fmt: skip
+
+
+class TrainAugmentSection(Section):
+    """Changes made to training images as they are read. Safe for the task: see `crop_scale`."""
+
+    horizontal_flip: float = Field(0.5, ge=0, le=1, description="probability")
+    vertical_flip: float = Field(0.0, ge=0, le=1, description="probability")
+    crop_scale: float = Field(
+        1.0, gt=0, le=1,
+        description="smallest share of the image's area a crop keeps (not for count: "
+        "a crop can remove an item and leave its number)",
+    )  # fmt: skip
+    pad: float = Field(
+        0.0, ge=0, le=0.5, description="shift by up to this share of the edge (reflection padding)"
+    )
+    brightness: float = Field(0.0, ge=0, lt=1, description="largest relative change")
+    contrast: float = Field(0.0, ge=0, lt=1, description="largest relative change")
+    saturation: float = Field(0.0, ge=0, lt=1, description="largest relative change")
+    mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution; 0: off")
+
+
+class TrainSection(Section):
+    """The model and how it is trained."""
+
+    model: Model = Field("resnet18", description="see components/shared/models")
+    weights: str = Field(
+        "none", description="none, a torchvision weights name, or a file of weights"
+    )
+    frozen_stages: int = Field(
+        0, ge=0, le=5, description="first stages of the backbone kept as they are (5: all)"
+    )
+    image_size: int = Field(224, ge=16, le=2048, description="edge the model sees, pixels")
+    epochs: int = Field(20, ge=1, le=10_000)
+    batch_size: int = Field(32, ge=1)
+    optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
+    learning_rate: float = Field(2e-3, gt=0, description="the highest rate of the schedule")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    weight_decay: float = Field(0.05, ge=0)
+    schedule: Literal["constant", "onecycle", "cosine", "step"] = "onecycle"
+    warmup_share: float = Field(0.2, ge=0, lt=1, description="of the steps, rate rising")
+    step_epochs: list[int] = Field([], description="epochs at which `step` lowers the rate")
+    step_factor: float = Field(0.1, gt=0, lt=1, description="by how much it is lowered")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    gradient_clip: float = Field(5.0, ge=0, description="largest gradient norm; 0: off")
+    nms_threshold: float = Field(0.5, gt=0, lt=1, description="IoU above which boxes merge")
+    early_stop_epochs: int = Field(
+        0, ge=0, description="stop after so many epochs without a better validation; 0: never"
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="auto: bf16 where the processor or GPU computes in it"
+    )
+    workers: int = Field(-1, ge=-1, description="reader processes; -1: by size and cores")
+    augment: TrainAugmentSection = TrainAugmentSection()

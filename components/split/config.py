@@ -1,0 +1,31 @@
+"""Settings of the split step."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from components.shared.config import Section
+from components.shared.task import Split
+
+
+class SplitSection(Section):
+    """How images are divided; a group of images is never split apart."""
+
+    train: float = Field(0.8, gt=0, lt=1, description="share of the images")
+    val: float = Field(0.1, gt=0, lt=1, description="share of the images")
+    test: float = Field(0.1, gt=0, lt=1, description="share of the images")
+    upstream: dict[str, Split] = Field(
+        {}, description="the source's own splits to keep, e.g. {train: train, valid: val}"
+    )
+    id_block: int | None = Field(
+        None, ge=2, description="numeric ids of one block of this many stay together"
+    )
+    near_duplicates: bool = Field(True, description="keep near-duplicate images together")
+    hash_distance: int = Field(4, ge=0, le=16, description="bits that two hashes may differ by")
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, val and test must sum to 1; they sum to {total:g}")
+        return self
