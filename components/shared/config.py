@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from components.shared.errors import UserError
@@ -56,7 +57,7 @@ def _suggestion(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     owner = _owner(loc[:-1], model)
     if owner is None:
         return ""
-    known = list(owner.model_fields)
+    known = list(_keys(owner))
     near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else f"; known keys: {', '.join(sorted(known))}"
 
@@ -67,10 +68,15 @@ def _owner(path: Iterable[int | str], model: type[BaseModel]) -> type[BaseModel]
     for part in path:
         if current is None:
             return None
-        field = current.model_fields.get(str(part))
+        field = _keys(current).get(str(part))
         if field is not None:
             current = _model_in(field.annotation)
     return current
+
+
+def _keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return a model's fields by the key a user writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

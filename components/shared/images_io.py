@@ -1,0 +1,157 @@
+"""Encoded images: what they are, whether they decode, and their RGB pixels.
+
+Everything that looks at pixels opens them here, so all steps agree on three things: EXIF
+orientation is applied, every mode becomes 8-bit RGB, and the size is checked in the header
+before a pixel is decoded.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS: Final = 100_000_000
+PILLOW_LIMIT: Final = 178_956_970  # above it Pillow refuses by itself, as a decompression bomb
+
+# Pillow warns from half its limit on. The limit passed to each function here decides instead.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+_ORIENTATION: Final = 0x0112  # EXIF tag 274
+_SIDEWAYS: Final = (5, 6, 7, 8)  # orientations that swap width and height
+_UNTOUCHED: Final = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+
+
+class UnreadableImageError(Exception):
+    """An image that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an encoded image is.
+
+    Attributes:
+        width: pixels, EXIF orientation applied.
+        height: pixels, EXIF orientation applied.
+        format: `jpeg`, `png`, or Pillow's name of another format in lower case.
+        orientation: EXIF orientation, 1 (upright) to 8.
+        stored_size: width and height as stored, before the orientation is applied.
+    """
+
+    width: int
+    height: int
+    format: str
+    orientation: int
+    stored_size: tuple[int, int]
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether every reader of the project takes these bytes as they are."""
+        return self.format in _UNTOUCHED.values()
+
+
+def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """Return what an encoded image is, after decoding it once to see that it does decode.
+
+    Args:
+        data: the encoded image, one frame, in any format Pillow reads.
+        max_pixels: width times height above which it is refused, before decoding.
+
+    Raises:
+        UnreadableImageError: if it is not an image, does not decode to the end, has several
+            frames, has too many pixels, or has pixels without an agreed range.
+    """
+    image = _open(data, max_pixels)
+    with _decoding():
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    if orientation not in range(1, 9):
+        orientation = 1
+    stored = image.size
+    width, height = stored[::-1] if orientation in _SIDEWAYS else stored
+    name = _UNTOUCHED.get(image.format or "", (image.format or "").lower())
+    # A JPEG's entropy-coded data is read to its end at any scale, so the smallest one shows
+    # truncation as well as the full one, several times faster.
+    with _decoding():
+        image.draft("L", (1, 1))
+        image.load()
+    _check_range(image)
+    return ImageFacts(width, height, name, orientation, stored)
+
+
+def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode an image to 8-bit RGB, EXIF orientation applied.
+
+    16-bit grayscale is scaled to 8 bits; alpha is dropped, as the decoders of OpenCV and
+    torchvision do.
+
+    Raises:
+        UnreadableImageError: as `inspect_image`.
+    """
+    image = _open(data, max_pixels)
+    with _decoding():
+        image.load()
+    _check_range(image)
+    with _decoding():
+        return _to_rgb(ImageOps.exif_transpose(image))
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encode as PNG, without metadata."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header and refuse what no pixel needs to be decoded for."""
+    if not data:
+        raise UnreadableImageError("the file is empty")
+    try:
+        image = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        raise UnreadableImageError("not an image that can be read") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError(f"has more than {PILLOW_LIMIT:,} pixels") from None
+    except Exception as error:
+        raise UnreadableImageError(f"cannot be decoded: {error}") from error
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        raise UnreadableImageError(
+            f"has {pixels:,} pixels ({image.width}x{image.height}); the limit is {max_pixels:,}"
+        )
+    with _decoding():
+        frames = getattr(image, "n_frames", 1)
+    # A phone's multi-picture JPEG (MPO) holds the photo first, then previews or depth.
+    if frames > 1 and image.format != "MPO":
+        raise UnreadableImageError(f"has {frames} frames; one is expected")
+    return image
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Whatever a damaged file makes Pillow raise becomes the reason to set it aside."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise UnreadableImageError(f"cannot be decoded: {text}") from error
+
+
+def _check_range(image: Image.Image) -> None:
+    """Refuse pixels that are not 8-bit or 16-bit: nothing says what is black and white."""
+    if image.mode == "F":
+        raise UnreadableImageError("has floating-point pixels; their range is not known")
+    if image.mode == "I":
+        low, high = image.getextrema()
+        if low < 0 or high > 65535:  # type: ignore[operator]  # numbers in a one-band mode
+            raise UnreadableImageError("has 32-bit pixels; their range is not known")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips 16 bits at 255 instead of scaling them.
+        image = image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    return image.convert("RGB")

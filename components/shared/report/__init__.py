@@ -1,0 +1,19 @@
+"""Self-contained HTML reports: verdict first, plots and pictures, numbers under them."""
+
+from components.shared.report.drawing import DrawnBox, draw_boxes, thumbnail
+from components.shared.report.report import Kind, Picture, Report, Tile
+from components.shared.report.svg import BAD, GOOD, MUTED, SERIES
+
+__all__ = [
+    "BAD",
+    "GOOD",
+    "MUTED",
+    "SERIES",
+    "DrawnBox",
+    "Kind",
+    "Picture",
+    "Report",
+    "Tile",
+    "draw_boxes",
+    "thumbnail",
+]

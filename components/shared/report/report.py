@@ -1,0 +1,194 @@
+"""A report as one HTML file that needs nothing else: no script, no network."""
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from numbers import Number
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from PIL import Image
+
+from components.shared.report.drawing import data_uri
+from components.shared.report.svg import figure_to_svg
+
+Kind = Literal["info", "good", "bad"]
+
+_FOLDER = Path(__file__).parent
+# Longer edge in pixels by the number of pictures, so that the page stays light (< 5 MB).
+_EDGES = ((40, 480), (100, 320), (math.inf, 220))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a gallery. `alt` says what it shows to those who cannot see it."""
+
+    image: Image.Image
+    alt: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A headline number: `Tile("Accuracy", 0.912, "95 % interval 0.88 to 0.94", "good")`."""
+
+    label: str
+    value: object
+    detail: str = ""
+    kind: Kind = "info"
+
+
+@dataclass
+class _Section:
+    title: str
+    text: str
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Report:
+    """Collects blocks in reading order, and writes them as one HTML file.
+
+    Every method but `write` returns the report, and adds to the section opened last; blocks
+    added before any section stand at the top of the page. All text is plain text; it is escaped.
+    Blank lines in a text separate paragraphs.
+    """
+
+    def __init__(self, title: str, subtitle: str = "") -> None:
+        self._title = title
+        self._subtitle = subtitle
+        self._sections = [_Section("", "")]
+        self._figures = 0
+
+    def section(self, title: str, text: str = "") -> Self:
+        """Open a section, listed in the page's contents."""
+        self._sections.append(_Section(title, text))
+        return self
+
+    def banner(self, title: str, lines: Iterable[str] = (), kind: Kind = "info") -> Self:
+        """Add a prominent box: the verdict of the page."""
+        return self._add("banner", title=title, lines=list(lines), tone=kind)
+
+    def note(self, text: str, kind: Kind = "info") -> Self:
+        """Add a remark that stands out from running text."""
+        return self._add("note", text=text, tone=kind)
+
+    def tiles(self, tiles: Iterable[Tile]) -> Self:
+        """Add a row of headline numbers."""
+        return self._add("tiles", tiles=list(tiles))
+
+    def figure(self, fig: Figure, alt: str, caption: str = "") -> Self:
+        """Add a plot as inline SVG; consecutive plots share a row where there is room.
+
+        Plots up to 5.5 inches wide stay readable on a phone without scrolling.
+
+        Args:
+            fig: made with `matplotlib.figure.Figure`; default colours follow the page's theme.
+            alt: what the plot shows, for those who cannot see it.
+            caption: shown under the plot.
+        """
+        self._figures += 1
+        svg, width = figure_to_svg(fig, f"figure{self._figures}")
+        return self._add(
+            "figure",
+            svg=Markup(svg),  # noqa: S704 (made by figure_to_svg, its text escaped there)
+            width=round(width),
+            alt=alt,
+            caption=caption,
+        )
+
+    def table(
+        self, headers: Sequence[str], rows: Iterable[Sequence[object]], caption: str = ""
+    ) -> Self:
+        """Add a table. Columns of numbers are set to the right; `None` shows as a dash.
+
+        Raises:
+            ValueError: if a row has not as many cells as there are headers.
+        """
+        cells = [list(row) for row in rows]
+        if any(len(row) != len(headers) for row in cells):
+            raise ValueError(f"table {caption!r}: every row needs {len(headers)} cells")
+        columns = list(zip(*cells, strict=True)) if cells else [()] * len(headers)
+        numeric = [_is_numeric(column) for column in columns]
+        text = [[format_value(cell) for cell in row] for row in cells]
+        return self._add(
+            "table", headers=list(headers), rows=text, numeric=numeric, caption=caption
+        )
+
+    def gallery(self, pictures: Iterable[Picture]) -> Self:
+        """Add pictures in a grid; large ones are made smaller, so that the page stays light."""
+        chosen = list(pictures)
+        edge = next(edge for limit, edge in _EDGES if len(chosen) <= limit)
+        items = [
+            {"uri": data_uri(one.image, edge), "alt": one.alt, "caption": one.caption}
+            for one in chosen
+        ]
+        return self._add("gallery", pictures=items)
+
+    def html(self) -> str:
+        """Return the page."""
+        environment = Environment(
+            loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.filters |= {"paragraphs": _paragraphs, "cell": format_value}
+        template = environment.get_template("page.html.j2")
+        return template.render(
+            title=self._title,
+            subtitle=self._subtitle,
+            sections=[
+                {"title": one.title, "text": one.text, "groups": _grouped(one.blocks)}
+                for one in self._sections
+            ],
+            style=Markup((_FOLDER / "style.css").read_text("utf-8")),  # noqa: S704 (our own file)
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the page to `path`, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        aside.write_text(self.html(), "utf-8")
+        aside.replace(path)
+
+    def _add(self, kind: str, **block: Any) -> Self:
+        self._sections[-1].blocks.append({"kind": kind, **block})
+        return self
+
+
+def format_value(value: object) -> str:
+    """Return a cell's text: four significant digits, thousands separated, a dash for nothing."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float):  # numpy's float64 is a float
+        return str(value)
+    if value != 0 and not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.3g}"
+    decimals = 1 if abs(value) >= 1000 else max(0, 3 - math.floor(math.log10(abs(value) or 1)))
+    return f"{value:,.{min(decimals, 4)}f}"
+
+
+def _is_numeric(column: Sequence[object]) -> bool:
+    numbers = [isinstance(cell, Number) and not isinstance(cell, bool) for cell in column]
+    empty = [cell is None for cell in column]
+    return any(numbers) and all(a or b for a, b in zip(numbers, empty, strict=True))
+
+
+def _grouped(blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Put consecutive figures into one group: they share rows."""
+    groups: list[list[dict[str, Any]]] = []
+    for block in blocks:
+        if groups and block["kind"] == "figure" == groups[-1][0]["kind"]:
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    return groups
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [part.strip() for part in text.split("\n\n") if part.strip()]

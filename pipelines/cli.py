@@ -1,0 +1,207 @@
+"""The command line: `./sightline check|compile|run|report|serve|runs`."""
+
+import functools
+import os
+import sys
+import webbrowser
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from components.shared.errors import UserError
+from pipelines.config import Project, check_source, is_remote, load
+from pipelines.images import ROOT
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn images into a vision model in production: detection, counting, classification.",
+)
+
+
+class Runner(StrEnum):
+    """Where a local run's steps run."""
+
+    venv = "venv"
+    docker = "docker"
+
+
+class Target(StrEnum):
+    """What a compiled pipeline is for."""
+
+    local = "local"
+    kubeflow = "kubeflow"
+
+
+Config = Annotated[Path, typer.Argument(help="A project's YAML file, e.g. configs/demo.yaml.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: --set train.epochs=3"),
+]
+Runs = Annotated[Path, typer.Option(help="The folder that keeps all runs.")]
+
+
+def _shows_user_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """End with the message alone when the user can mend the cause."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+
+    return wrapped
+
+
+@app.command()
+@_shows_user_errors
+def check(
+    config: Config,
+    set_: Overrides = None,
+) -> None:
+    """Check a config and print every setting it leads to, without running anything."""
+    project = load(config, set_ or [])
+    check_source(project)
+    print(project.to_yaml(), end="")
+    print(f"{config}: valid", file=sys.stderr)
+
+
+@app.command("compile")
+@_shows_user_errors
+def compile_(
+    config: Config,
+    target: Annotated[Target, typer.Option(help="What the pipeline is for.")] = Target.local,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; default build/<project>-<target>.yaml.")
+    ] = None,
+    set_: Overrides = None,
+) -> None:
+    """Compile the pipeline to Kubeflow's IR YAML, with the config as its parameters."""
+    from pipelines.placement import PlacementSection
+    from pipelines.training import compile_pipeline
+
+    project = load(config, set_ or [])
+    if target is Target.kubeflow:
+        _needs_remote_source(project)
+    else:
+        check_source(project)
+    placement = project.placement if target is Target.kubeflow else PlacementSection()
+    path = output or Path("build", f"{project.project}-{target}.yaml")
+    compile_pipeline(project, placement, path)
+    print(path)
+
+
+@app.command()
+@_shows_user_errors
+def run(
+    config: Config,
+    set_: Overrides = None,
+    runs: Runs = Path("runs"),
+    runner: Annotated[
+        Runner, typer.Option(help="A virtual environment or a container for each step.")
+    ] = Runner.venv,
+    require_pass: Annotated[
+        bool, typer.Option("--require-pass", help="Exit with 3 when the gate rejects the model.")
+    ] = False,
+) -> None:
+    """Run the whole pipeline on this machine: images in, verified endpoint out.
+
+    A run that failed, or was stopped, continues where it was when the same command is given
+    again. Exit status: 0 done, 1 a step failed, 2 a mistake in the command or config.
+    """
+    from pipelines.local.run import run_local
+
+    project = load(config, set_ or [])
+    check_source(project)
+    summary = run_local(project, config, runs, runner.value)
+    if summary.status == "failed":
+        raise typer.Exit(1)
+    if summary.status == "rejected" and require_pass:
+        raise typer.Exit(3)
+
+
+@app.command()
+@_shows_user_errors
+def report(
+    config: Config,
+    runs: Runs = Path("runs"),
+    browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Print where the newest run's evaluation report is."""
+    folder = _latest(load(config), runs)
+    path = folder / "reports" / "evaluate.html"
+    if not path.exists():
+        raise UserError(f"{folder}: this run has no report; see {folder / 'index.html'}")
+    print(path)
+    if browser:
+        webbrowser.open(path.as_uri())
+
+
+@app.command()
+@_shows_user_errors
+def serve(
+    config: Config,
+    runs: Runs = Path("runs"),
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the newest run's model over HTTP: POST /invocations."""
+    from pipelines.local.summary import read_summary
+
+    folder = _latest(load(config), runs)
+    summary = read_summary(folder)
+    if summary is None or summary.model is None:
+        raise UserError(f"{folder}: this run has no model; see {folder / 'index.html'}")
+    python = ROOT / ".venvs" / "trainer" / "bin" / "python"
+    if not python.exists():
+        raise UserError(f"{python} does not exist; run 'make setup'")
+    os.environ["PYTHONPATH"] = str(ROOT)
+    command = ["-m", "components.deploy.server", "--model", summary.model]
+    os.execv(python, [str(python), *command, "--host", host, "--port", str(port)])  # noqa: S606
+
+
+@app.command("runs")
+@_shows_user_errors
+def runs_(
+    runs: Annotated[Path, typer.Argument(help="The folder that keeps all runs.")] = Path("runs"),
+) -> None:
+    """List runs with their outcome and main metrics, newest first."""
+    from pipelines.local.summary import read_summary
+
+    folders = sorted(
+        (path for path in runs.glob("*/2*") if path.is_dir()),
+        key=lambda path: path.name,
+        reverse=True,
+    )
+    if not folders:
+        raise UserError(f"{runs}: no runs here; start one with './sightline run configs/demo.yaml'")
+    for folder in folders:
+        summary = read_summary(folder)
+        status = summary.status if summary else "unfinished"
+        headline = summary.headline() if summary else {}
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in headline.items())
+        print(f"{folder.name:<18} {folder.parent.name:<20} {status:<10} {metrics}")
+
+
+def _latest(project: Project, runs: Path) -> Path:
+    folder = runs.resolve() / project.project / "latest"
+    if not folder.exists():
+        raise UserError(f"{folder.parent}: no runs of this project; start one with 'make run'")
+    return folder.resolve()
+
+
+def _needs_remote_source(project: Project) -> None:
+    uri = project.ingest.uri
+    if uri and not is_remote(uri):
+        raise UserError(
+            f"ingest.uri: {uri} is a path of this machine, which a cluster cannot read; "
+            "upload the data and give its s3:// or https:// address with --set ingest.uri=…"
+        )

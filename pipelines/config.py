@@ -1,0 +1,187 @@
+"""A project's config: one YAML file, one section a step."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from components.augment.config import AugmentSection
+from components.deploy.config import DeploySection
+from components.evaluate.config import EvaluateSection
+from components.explore.config import ExploreSection
+from components.im2rec.config import Im2RecSection
+from components.ingest.config import IngestSection
+from components.predict.config import PredictSection
+from components.register.config import RegisterSection
+from components.shared.config import Section, explain
+from components.shared.errors import UserError
+from components.shared.task import Task
+from components.split.config import SplitSection
+from components.train.config import TrainSection
+from components.tune.config import TuneSection
+from components.validate.config import ValidateSection
+from pipelines.placement import PlacementSection
+
+DETECTORS = ("ssd_resnet50", "fcos_resnet18")
+
+
+class Project(Section):
+    """A whole config file. Every section may be left out: its defaults then hold."""
+
+    project: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,39}$",
+        description="names runs, the registered model and the endpoint",
+    )
+    task: Task
+    seed: int = Field(0, ge=0, lt=2**31)
+    ingest: IngestSection = IngestSection()
+    # pydantic's own methods hold the names `validate` and `register`.
+    validate_: ValidateSection = Field(ValidateSection(), alias="validate")
+    explore: ExploreSection = ExploreSection()
+    split: SplitSection = SplitSection()
+    augment: AugmentSection = AugmentSection()
+    im2rec: Im2RecSection = Im2RecSection()
+    train: TrainSection = TrainSection()
+    tune: TuneSection = TuneSection()
+    predict: PredictSection = PredictSection()
+    evaluate: EvaluateSection = EvaluateSection()
+    register_: RegisterSection = Field(RegisterSection(), alias="register")
+    deploy: DeploySection = DeploySection()
+    placement: PlacementSection = PlacementSection()
+
+    def section(self, step: str) -> Section:
+        """Return the section of a step by its name."""
+        found: Section = getattr(self, f"{step}_" if step in ("validate", "register") else step)
+        return found
+
+    def to_yaml(self) -> str:
+        """Return the whole config, defaults written out, as YAML."""
+        return yaml.safe_dump(json.loads(self.model_dump_json(by_alias=True)), sort_keys=False)
+
+    @model_validator(mode="after")
+    def _model_serves_task(self) -> Self:
+        if (self.train.model in DETECTORS) != (self.task == "detect"):
+            raise ValueError(
+                f"train.model '{self.train.model}' does not serve task '{self.task}'; "
+                f"detect needs one of {', '.join(DETECTORS)}, the other tasks a resnet"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _counting_keeps_items(self) -> Self:
+        if self.task != "count":
+            return self
+        crops = {
+            "augment.min_crop": self.augment.min_crop,
+            "train.augment.crop_scale": self.train.augment.crop_scale,
+        }
+        for key, value in crops.items():
+            if value < 1:
+                raise ValueError(
+                    f"{key} is {value}, but a crop can remove an item and leave its number; "
+                    "task 'count' needs 1"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _space_fits_training(self) -> Self:
+        for key, choices in self.tune.space.items():
+            sample = choices.choices[0] if choices.choices is not None else choices.high
+            if choices.integer and sample is not None:
+                sample = int(sample)
+            try:
+                TrainSection.model_validate(_nested(key, sample))
+            except ValidationError as error:
+                raise ValueError(f"tune.space: {explain(error, TrainSection)}") from None
+        return self
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> Project:
+    """Read a config file and apply `key=value` overrides.
+
+    Args:
+        path: the YAML file.
+        overrides: dotted keys and YAML values, e.g. `train.epochs=3`.
+
+    Raises:
+        UserError: naming the file and each wrong key.
+    """
+    values = _read(path)
+    for override in overrides:
+        _apply(values, override)
+    try:
+        project = Project.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{path}:\n{explain(error, Project)}") from None
+    return _with_absolute_source(project)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); see configs/") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected keys such as project, task and ingest")
+    return values
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set one dotted key in place."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {override}: expected key=value, e.g. train.epochs=3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    *parents, last = key.split(".")
+    section = values
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise UserError(f"--set {override}: '{parent}' is a value, not a section")
+    section[last] = value
+
+
+def _nested(key: str, value: object) -> dict[str, Any]:
+    """Turn `a.b`, 1 into `{"a": {"b": 1}}`."""
+    first, dot, rest = key.partition(".")
+    return {first: _nested(rest, value) if dot else value}
+
+
+def is_remote(uri: str) -> bool:
+    """Tell whether a source address is elsewhere than in this machine's files."""
+    return uri.startswith(("http://", "https://", "s3://"))
+
+
+def _with_absolute_source(project: Project) -> Project:
+    """Resolve a local source against the user's folder: steps run in folders of their own."""
+    uri = project.ingest.uri
+    if not uri or is_remote(uri):
+        return project
+    path = Path(uri).expanduser().resolve()
+    return project.model_copy(
+        update={"ingest": project.ingest.model_copy(update={"uri": str(path)})}
+    )
+
+
+def check_source(project: Project) -> None:
+    """Make sure that a local source exists.
+
+    Raises:
+        UserError: naming the path and how to give another.
+    """
+    uri = project.ingest.uri
+    if uri and not is_remote(uri) and not Path(uri).exists():
+        raise UserError(
+            f"ingest.uri: {uri} does not exist; "
+            "give your data's folder or archive with --set ingest.uri=PATH"
+        )

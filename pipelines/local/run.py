@@ -1,0 +1,129 @@
+"""One run of the pipeline on this machine."""
+
+import contextlib
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.shared.errors import UserError
+from pipelines.config import Project, is_remote
+from pipelines.images import ROOT
+from pipelines.local.handlers import Session, installed
+from pipelines.local.journal import Journal, tail
+from pipelines.local.page import write_page
+from pipelines.local.summary import Failure, Summary, summarise, write_summary
+from pipelines.training import STEP_IMAGES, arguments, build
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Where a run's files are: `<runs>/<project>/<run>`."""
+
+    root: Path
+    project: Path
+    run: Path
+
+    @classmethod
+    def create(cls, root: Path, project: str) -> "RunPaths":
+        """Make the folder of a new run, named by the time; two at once get two folders."""
+        folder = root.resolve() / project
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for attempt in range(1000):
+            run = folder / (f"{stamp}-{attempt}" if attempt else stamp)
+            with contextlib.suppress(FileExistsError):
+                run.mkdir()
+                return cls(root.resolve(), folder, run)
+        raise UserError(f"{folder}: cannot make a folder for the run")
+
+    def point_latest_here(self) -> None:
+        """Make `<project>/latest` point to this run, in one step that cannot be seen half-done."""
+        aside = self.project / f".latest-{self.run.name}"
+        aside.symlink_to(self.run.name)
+        aside.replace(self.project / "latest")
+
+
+def run_local(project: Project, config: Path, runs: Path, runner: str) -> Summary:
+    """Run the pipeline, print a line a step, and write `summary.json` and `index.html`.
+
+    Args:
+        project: the validated config.
+        config: its file, for the record.
+        runs: the folder that keeps all runs.
+        runner: `venv` or `docker`.
+    """
+    paths = RunPaths.create(runs, project.project)
+    paths.point_latest_here()
+    (paths.run / "config.yaml").write_text(project.to_yaml(), encoding="utf-8")
+    journal = Journal(steps=len(STEP_IMAGES))
+    journal.say(f"run {paths.run}")
+    failure = _execute(project, paths, journal, runner)
+    summary = summarise(project, config, paths.run, journal.records, failure)
+    write_page(summary, paths.run, journal.records)
+    write_summary(summary, paths.run)
+    _conclude(summary, paths, journal)
+    return summary
+
+
+def _execute(project: Project, paths: RunPaths, journal: Journal, runner: str) -> Failure | None:
+    env = {
+        "SIGHTLINE_CHECKPOINTS": str(paths.project / "checkpoints"),
+        "SIGHTLINE_REGISTRY_DIR": str(paths.root),
+        "SIGHTLINE_CODE_VERSION": _code_version(),
+    }
+    mounts = {paths.root: False}
+    if project.ingest.uri and not is_remote(project.ingest.uri):
+        mounts[Path(project.ingest.uri)] = True
+    session = Session(journal, paths.run / "logs", env, mounts)
+    pipeline = build(project.placement)
+    (paths.run / "logs").mkdir()
+    # kfp narrates on standard output; its story goes to a log, ours to the user.
+    with (
+        (paths.run / "logs" / "kfp.log").open("w", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        installed(session, runner, paths.run, paths.project / "cache"),
+    ):
+        try:
+            pipeline(**arguments(project))
+        except RuntimeError as error:
+            return _failure(journal, str(error), paths.run / "logs" / "kfp.log")
+    return None
+
+
+def _failure(journal: Journal, message: str, log: Path) -> Failure:
+    """Name the step that failed and quote the end of its own log, not kfp's verdict on it."""
+    failed = next((r for r in journal.records if r.status == "failed"), None)
+    if failed is None or failed.log is None:
+        return Failure(message=message, step="", log=str(log))
+    return Failure(message="\n".join(tail(failed.log)), step=failed.name, log=str(failed.log))
+
+
+def _code_version() -> str:
+    """Return the commit that HEAD names, or nothing outside a checkout."""
+    head = ROOT / ".git" / "HEAD"
+    with contextlib.suppress(OSError):
+        text = head.read_text().strip()
+        if not text.startswith("ref: "):
+            return text
+        return (ROOT / ".git" / text.removeprefix("ref: ")).read_text().strip()
+    return os.environ.get("SIGHTLINE_CODE_VERSION", "")
+
+
+def _conclude(summary: Summary, paths: RunPaths, journal: Journal) -> None:
+    if summary.error is not None:
+        where = f"step '{summary.error.step}'" if summary.error.step else "the pipeline"
+        journal.say(f"\nfailed: {where} ended with\n")
+        journal.say("\n".join(f"    {line}" for line in summary.error.message.splitlines()))
+        journal.say(f"\nlog: {summary.error.log}")
+        journal.say("The same command continues from this step once the cause is mended.")
+        return
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in summary.headline().items())
+    journal.say(f"\n{summary.status}: {metrics}")
+    for rule in summary.verdict.get("rules", []):
+        journal.say(f"  {'pass' if rule['passed'] else 'FAIL'}  {rule['sentence']}")
+    if summary.status == "rejected":
+        journal.say("The gate did not pass: nothing was registered or deployed.")
+    print(f"report: {summary.report}", file=sys.stdout)
+    print(f"index:  {paths.run / 'index.html'}", file=sys.stdout)

@@ -1,0 +1,194 @@
+"""The training pipeline: from images to a verified endpoint.
+
+One definition for every target; a target differs in image references and placement alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from kfp import compiler, dsl
+from kfp.dsl.base_component import BaseComponent
+
+from components.augment.component import augment as augment_step
+from components.deploy.component import deploy as deploy_step
+from components.evaluate.component import evaluate as evaluate_step
+from components.explore.component import explore as explore_step
+from components.im2rec.component import im2rec as im2rec_step
+from components.ingest.component import ingest as ingest_step
+from components.ingest.source_version import source_version
+from components.predict.component import predict as predict_step
+from components.register.component import register as register_step
+from components.shared.images import AWS, DATA, RECORDIO, TRAINER
+from components.split.component import split as split_step
+from components.train.component import train as train_step
+from components.tune.component import tune as tune_step
+from components.validate.component import validate as validate_step
+from pipelines.config import Project
+from pipelines.images import reference
+from pipelines.placement import PlacementSection, place
+
+# What acts on the world must act again when the run does.
+UNCACHED = ("register", "deploy")
+
+STEP_IMAGES = {
+    "ingest": DATA,
+    "validate": DATA,
+    "explore": DATA,
+    "split": DATA,
+    "augment": TRAINER,
+    "im2rec": RECORDIO,
+    "tune": TRAINER,
+    "train": TRAINER,
+    "predict": TRAINER,
+    "evaluate": TRAINER,
+    "register": AWS,
+    "deploy": TRAINER,
+}
+
+
+def arguments(project: Project) -> dict[str, Any]:
+    """Return the pipeline's parameters: each step's section as JSON text.
+
+    Text, because KFP turns the integers of dict parameters into floats and refuses nulls.
+    """
+    sections = {step: project.section(step).model_dump_json() for step in STEP_IMAGES}
+    return {
+        "project": project.project,
+        "task": project.task,
+        "seed": project.seed,
+        "source_version": source_version(project.ingest),
+        "config_text": project.model_dump_json(by_alias=True, exclude={"placement"}),
+        **sections,
+    }
+
+
+def build(placement: PlacementSection) -> BaseComponent:
+    """Return the pipeline, its tasks placed and bound to images by content."""
+
+    def configure(task: dsl.PipelineTask) -> dsl.PipelineTask:
+        step = task.name
+        task.set_container_image(reference(STEP_IMAGES[step], step, placement.registry))
+        task.set_caching_options(step not in UNCACHED)
+        place(task, placement)
+        return task
+
+    @dsl.pipeline(
+        name="sightline-training",
+        description="Images to a verified endpoint: detection, counting or classification.",
+    )
+    def training(
+        project: str,
+        task: str,
+        seed: int,
+        source_version: str,
+        config_text: str,
+        ingest: str,
+        validate: str,
+        explore: str,
+        split: str,
+        augment: str,
+        im2rec: str,
+        tune: str,
+        train: str,
+        predict: str,
+        evaluate: str,
+        register: str,
+        deploy: str,
+    ) -> None:
+        read = configure(
+            ingest_step(task=task, seed=seed, config=ingest, source_version=source_version)
+        ).outputs
+        checked = configure(
+            validate_step(
+                task=task, config=validate, table=read["table"], rejected=read["rejected"]
+            )
+        )
+        configure(
+            explore_step(
+                task=task,
+                seed=seed,
+                config=explore,
+                images=read["images"],
+                table=read["table"],
+                rejected=read["rejected"],
+            )
+        ).after(checked)
+        divided = configure(
+            split_step(
+                task=task, seed=seed, config=split, images=read["images"], table=read["table"]
+            )
+        ).after(checked)
+        table = divided.outputs["split_table"]
+        augmented = configure(
+            augment_step(task=task, seed=seed, config=augment, images=read["images"], table=table)
+        ).outputs
+        records = configure(
+            im2rec_step(
+                task=task,
+                config=im2rec,
+                images=read["images"],
+                augmented_images=augmented["augmented_images"],
+                table=augmented["augmented_table"],
+            )
+        ).outputs["records"]
+        tuned = configure(
+            tune_step(task=task, seed=seed, config=tune, train_config=train, records=records)
+        ).outputs
+        model = configure(
+            train_step(
+                task=task,
+                seed=seed,
+                config=train,
+                hyperparameters=tuned["best"],
+                records=records,
+            )
+        ).outputs["model"]
+        predictions = configure(predict_step(config=predict, model=model, records=records)).outputs[
+            "predictions"
+        ]
+        judged = configure(
+            evaluate_step(
+                task=task,
+                seed=seed,
+                config=evaluate,
+                predictions=predictions,
+                table=table,
+                images=read["images"],
+                model=model,
+            )
+        ).outputs
+        # Text with text: a condition that KFP cannot evaluate counts as False.
+        with dsl.If(judged["passed"] == "true", name="gate"):
+            registered = configure(
+                register_step(
+                    project=project,
+                    config=register,
+                    config_text=config_text,
+                    model=model,
+                    verdict=judged["verdict"],
+                    table=table,
+                    predictions=predictions,
+                )
+            ).outputs
+            configure(
+                deploy_step(
+                    config=deploy,
+                    model=model,
+                    version=registered["version"],
+                    predictions=predictions,
+                    records=records,
+                )
+            )
+
+    pipeline: BaseComponent = training
+    return pipeline
+
+
+def compile_pipeline(project: Project, placement: PlacementSection, output: Path) -> None:
+    """Write the pipeline as IR YAML, with the project's settings as its default parameters."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(
+        build(placement),  # type: ignore[no-untyped-call]
+        package_path=str(output),
+        pipeline_parameters=arguments(project),
+    )
