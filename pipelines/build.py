@@ -1,5 +1,6 @@
 """Build the container images whose content changed: `python -m pipelines.build`."""
 
+import os
 import subprocess
 import sys
 from typing import Annotated
@@ -39,7 +40,9 @@ def build(
             command += ["--secret", f"id=ca,src={ca_bundle}", "--network", "host"]
         for name in names:
             command += ["--tag", name]
-        if subprocess.run([*command, "."], cwd=ROOT, check=False).returncode:
+        # BuildKit, on engines where it is not the default yet: secrets need it.
+        env = {**os.environ, "DOCKER_BUILDKIT": "1"}
+        if subprocess.run([*command, "."], cwd=ROOT, env=env, check=False).returncode:
             print(f"error: {image} was not built; its output is above", file=sys.stderr)
             raise typer.Exit(1)
 

@@ -77,8 +77,8 @@ def _files_beside(database: Path, project: str) -> str:
 
 def _without_password(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
-    user, at, host = rest.partition("@")
-    return uri if "/" in user or not at else f"{scheme}{separator}{host}"
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 @contextmanager

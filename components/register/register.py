@@ -40,9 +40,8 @@ def register(
         try:
             answer = _register(section, section.model_name or project, project, record, location)
         except MlflowException as error:
-            raise UserError(
-                f"register: MLflow at {location.shown} refused: {error.message.strip()}"
-            ) from error
+            reason = error.message.strip().replace(location.tracking_uri, location.shown)
+            raise UserError(f"register: MLflow at {location.shown} failed: {reason}") from error
     _write(version, answer)
     state = "new" if answer["created"] else "known already"
     print(f"{answer['name']} version {answer['version']} ({state}) is {answer['alias']}")

@@ -21,11 +21,20 @@ class SplitSection(Section):
         None, ge=2, description="numeric ids of one block of this many stay together"
     )
     near_duplicates: bool = Field(True, description="keep near-duplicate images together")
-    hash_distance: int = Field(4, ge=0, le=16, description="bits that two hashes may differ by")
+    hash_distance: int = Field(
+        8, ge=0, le=12, description="bits (of 64) that near-duplicates' hashes may differ by"
+    )
+    workers: int = Field(0, ge=0, description="processes; 0: one a core")
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train, val and test must sum to 1; they sum to {total:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _upstream_has_a_train_split(self) -> Self:
+        if self.upstream and "train" not in self.upstream.values():
+            raise ValueError("upstream must map one of the source's splits to train")
         return self

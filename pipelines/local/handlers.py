@@ -162,7 +162,7 @@ class ContainerTaskHandler(_Handler):
         waiting for it and reports about one failure in ten as success. So: run, wait, remove.
         """
         import docker  # noqa: PLC0415 - only this runner needs an engine
-        from docker.errors import DockerException, ImageNotFound  # noqa: PLC0415
+        from docker.errors import APIError, DockerException, ImageNotFound  # noqa: PLC0415
 
         try:
             client = docker.from_env()
@@ -170,8 +170,10 @@ class ContainerTaskHandler(_Handler):
             keep(f"error: no container engine answers ({error}); start one or use --runner venv\n")
             return 1
         try:
+            # Asked for first, because `run` would look for a missing image on the internet.
+            image = client.images.get(self.image)
             container = client.containers.run(
-                self.image,
+                image,
                 self.command,
                 detach=True,
                 environment={**self.session.env, **self.env_vars, "PYTHONUNBUFFERED": "1"},
@@ -184,6 +186,9 @@ class ContainerTaskHandler(_Handler):
             )
         except ImageNotFound:
             keep(f"error: image {self.image} is not built; run 'make images'\n")
+            return 1
+        except APIError as error:
+            keep(f"error: the engine did not start the container: {error.explanation}\n")
             return 1
         try:
             for chunk in container.logs(stream=True, follow=True):

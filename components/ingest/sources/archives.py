@@ -1,8 +1,10 @@
 """Zip and tar archives from strangers, read without trusting their names or sizes."""
 
+import lzma
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
@@ -81,7 +83,7 @@ class Guard:
                 than it credibly holds.
         """
         path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or "\0" in name or ":" in path.parts[:1]:
+        if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise UserError(f"{self._uri}: member {name!r} leads out of the archive; not read")
         self._members += 1
         self._total += size
@@ -108,12 +110,10 @@ def unpack_tar(archive: Path, uri: str, into: Path) -> None:
         with tarfile.open(archive, "r|*") as tar:
             for info in tar:
                 _unpack(tar, info, guard, uri, into)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's trouble, not the archive's
-        raise UserError(
-            f"{uri}: is not a whole tar archive ({error}); download it again"
-        ) from None
+        raise UserError(f"{uri}: is not a whole tar archive ({error}); download it again") from None
 
 
 def _unpack(

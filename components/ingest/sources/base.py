@@ -1,10 +1,15 @@
 """What a source of files is, wherever they lie."""
 
-import io
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO, NamedTuple, Protocol
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
-from components.shared.errors import UserError
+Item = TypeVar("Item")
+
+# What reading a damaged file or archive member raises.
+_DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 MAX_READ = 512 * 1024 * 1024  # bytes of one file held in memory
 
@@ -46,29 +51,36 @@ def bounded_read(stream: BinaryIO, path: str) -> bytes:
     """Read a stream to its end, refusing what no image or annotation needs.
 
     Raises:
-        UserError: if it is larger than `MAX_READ`.
+        OSError: if it is larger than `MAX_READ`.
     """
     data = stream.read(MAX_READ + 1)
     if len(data) > MAX_READ:
-        raise UserError(f"{path}: is larger than {MAX_READ >> 20} MiB; no image needs that")
+        raise OSError(f"{path} is larger than {MAX_READ >> 20} MiB; no image needs that")
     return data
 
 
-class BytesSource:
-    """Files held in memory, by path. For data that is made rather than read, and for tests."""
+@dataclass(frozen=True)
+class Unread:
+    """Stands for a file whose bytes cannot be had, and says why."""
 
-    def __init__(self, files: dict[str, bytes], uri: str = "memory") -> None:
-        self.uri = uri
-        self._files = files
+    reason: str
 
-    def members(self) -> Iterator[Member]:
-        """Yield every file."""
-        return (Member(path, len(data)) for path, data in self._files.items())
 
-    def open(self, path: str) -> BinaryIO:
-        """Open a file."""
-        return io.BytesIO(self._files[path])
+def read_each(
+    load: Callable[[Sequence[Item]], Iterator[bytes]], items: Sequence[Item]
+) -> list[bytes | Unread]:
+    """Return the bytes of each item; a damaged one costs no other.
 
-    def read_many(self, paths: Iterable[str]) -> Iterator[bytes]:
-        """Yield the contents of files."""
-        return (self._files[path] for path in paths)
+    What concerns the whole source (a refused request, say) is raised as it comes.
+    """
+    try:
+        return list(load(items))
+    except _DAMAGE:
+        return [_read_one(load, item) for item in items]
+
+
+def _read_one(load: Callable[[Sequence[Item]], Iterator[bytes]], item: Item) -> bytes | Unread:
+    try:
+        return next(load([item]))
+    except _DAMAGE as error:
+        return Unread(f"cannot be read: {error}")

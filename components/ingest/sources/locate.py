@@ -31,6 +31,8 @@ def open_source(section: IngestSection) -> Iterator[Source]:
 
 
 def _locate(section: IngestSection, scratch: Path) -> Source:
+    if section.format == "synthetic":
+        return FolderSource(scratch, "synthetic")  # scenes are drawn from no file
     scheme = urlsplit(section.uri).scheme
     if scheme in {"http", "https"}:
         name = unquote(Path(urlsplit(section.uri).path).name) or "download"
@@ -56,9 +58,7 @@ def _s3(section: IngestSection, scratch: Path) -> Source:
     bucket, key = parts.netloc, parts.path.lstrip("/")
     if not bucket:
         raise UserError(f"ingest.uri: {section.uri}: no bucket; give s3://bucket/prefix")
-    source = S3Source(
-        bucket, key, anonymous=section.anonymous, endpoint_url=section.endpoint_url
-    )
+    source = S3Source(bucket, key, anonymous=section.anonymous, endpoint_url=section.endpoint_url)
     if not key.endswith(ARCHIVES) or not source.is_object(key):
         return source
     return _archive(source.download(key, scratch / Path(key).name), section.uri, scratch)

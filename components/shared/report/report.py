@@ -118,15 +118,20 @@ class Report:
             "table", headers=list(headers), rows=text, numeric=numeric, caption=caption
         )
 
-    def gallery(self, pictures: Iterable[Picture]) -> Self:
-        """Add pictures in a grid; large ones are made smaller, so that the page stays light."""
+    def gallery(self, pictures: Iterable[Picture], *, wide: bool = False) -> Self:
+        """Add pictures in a grid; large ones are made smaller, so that the page stays light.
+
+        Args:
+            pictures: in reading order.
+            wide: show them larger, for pictures with details to be seen.
+        """
         chosen = list(pictures)
         edge = next(edge for limit, edge in _EDGES if len(chosen) <= limit)
         items = [
             {"uri": data_uri(one.image, edge), "alt": one.alt, "caption": one.caption}
             for one in chosen
         ]
-        return self._add("gallery", pictures=items)
+        return self._add("gallery", pictures=items, wide=wide)
 
     def html(self) -> str:
         """Return the page."""
@@ -158,7 +163,11 @@ class Report:
 
 
 def format_value(value: object) -> str:
-    """Return a cell's text: four significant digits, thousands separated, a dash for nothing."""
+    """Return a cell's text.
+
+    Numbers from 0.1 have three decimals (one from 100), smaller ones four significant digits;
+    thousands are separated. What is missing or not finite is a dash.
+    """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "\N{EN DASH}"
     if isinstance(value, bool):
@@ -167,10 +176,10 @@ def format_value(value: object) -> str:
         return f"{value:,}"
     if not isinstance(value, float):  # numpy's float64 is a float
         return str(value)
-    if value != 0 and not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.3g}"
-    decimals = 1 if abs(value) >= 1000 else max(0, 3 - math.floor(math.log10(abs(value) or 1)))
-    return f"{value:,.{min(decimals, 4)}f}"
+    size = abs(value)
+    if size and (size < 0.1 or size >= 1e9):
+        return f"{value:.4g}"
+    return f"{value:,.1f}" if size >= 100 else f"{value:.3f}"
 
 
 def _is_numeric(column: Sequence[object]) -> bool:

@@ -29,6 +29,9 @@ class TrainAugmentSection(Section):
     contrast: float = Field(0.0, ge=0, lt=1, description="largest relative change")
     saturation: float = Field(0.0, ge=0, lt=1, description="largest relative change")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution; 0: off")
+    mosaic: float = Field(
+        0.0, ge=0, le=1, description="probability of four images in one (only for detect)"
+    )
 
 
 class TrainSection(Section):

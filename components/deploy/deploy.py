@@ -1,0 +1,112 @@
+"""Bring a registered model up as an endpoint, and verify it before anyone relies on it."""
+
+import json
+import shlex
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from components.deploy.config import DeploySection
+from components.deploy.process import serve_command, serving
+from components.deploy.smoke import Latency, check_answers, check_refusal, choose_samples, measure
+from components.shared.errors import UserError
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is to be served, and what it must repeat.
+
+    Attributes:
+        model: the model archive.
+        version: the register step's JSON about it.
+        predictions: predict's table, with the model's answers for the test images.
+        records: the folder of RecordIO files with those images.
+    """
+
+    model: Path
+    version: Path
+    predictions: Path
+    records: Path
+
+
+def deploy(section: DeploySection, release: Release, endpoint: Path) -> None:
+    """Serve the model, compare its answers with predict's on test images, and time them.
+
+    The server runs as it would in production, as a process behind HTTP; it is stopped when the
+    step ends, however it ends. `endpoint` is only written for a model that passed.
+
+    Args:
+        section: how much is tested, and how near the answers must be.
+        release: the model and what it must repeat.
+        endpoint: where to write JSON: `status` (verified), `model`, `model_version`,
+            `registered_version`, `images` (sent), `max_difference`, `latency_ms` (`median`,
+            `p90`), `command` (how to serve it), `checked_at`.
+
+    Raises:
+        UserError: if the server does not start, serves another model, answers differently,
+            answers a damaged image, or is slower than allowed.
+    """
+    registered = _read_version(release.version)
+    task, samples = choose_samples(release.records, release.predictions, section.smoke_images)
+    with serving(release.model, section.start_timeout_s) as client:
+        _check_identity(client, registered["model_version"], release)
+        largest = check_answers(client, task, samples, section.tolerance)
+        check_refusal(client, samples[0])
+        latency = measure(client, samples)
+    _judge(latency, section.max_latency_ms)
+    _write(
+        endpoint,
+        {
+            "status": "verified",
+            "model": str(release.model),
+            "model_version": registered["model_version"],
+            "registered_version": registered["version"],
+            "images": len(samples),
+            "max_difference": largest,
+            "latency_ms": asdict(latency),
+            "command": shlex.join(serve_command(release.model, 8080)),
+            "checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+    print(
+        f"the endpoint repeats predict's answers for {len(samples)} test images (largest "
+        f"difference {largest:.2g}); median latency {latency.median:.1f} ms"
+    )
+
+
+def _read_version(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {key: document[key] for key in ("model_version", "version")}
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path}: not a model version of the register step (expected JSON with "
+            "model_version and version); run register again"
+        ) from None
+
+
+def _check_identity(client: httpx.Client, expected: str, release: Release) -> None:
+    served = client.get("/ping").json()["version"]
+    if served != expected:
+        raise UserError(
+            f"{release.model}: is version {served}, but {release.version} names {expected}; "
+            "register and deploy the same archive"
+        )
+
+
+def _judge(latency: Latency, most: float | None) -> None:
+    if most is not None and latency.median > most:
+        raise UserError(
+            f"deploy.max_latency_ms: the median latency is {latency.median:.1f} ms; at most "
+            f"{most:g} is allowed. Use a smaller model or train.image_size, or a faster machine"
+        )
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    aside.replace(path)

@@ -1,0 +1,138 @@
+"""The CIFAR-100 python archive (https://www.cs.toronto.edu/~kriz/cifar.html).
+
+Pickles of NumPy arrays: `meta` with the class names, `train` and `test` with 3,072 bytes an
+image: 1,024 red, 1,024 green, 1,024 blue, each row by row.
+"""
+
+import io
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components.ingest.formats.base import Scan
+from components.ingest.records import Record
+from components.ingest.sources.base import Source, read
+from components.shared.errors import UserError
+from components.shared.images_io import encode_png
+from components.shared.task import Task
+
+EDGE = 32
+PLANES = 3 * EDGE * EDGE
+SPLITS = ("train", "test")
+
+# What a pickle of arrays needs, under the names of NumPy 1 and 2. Nothing here can run code.
+_ALLOWED = {
+    ("numpy", "ndarray"), ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
+}  # fmt: skip
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """Stand in for `_codecs.encode`, with which Python 3 writes bytes in protocol 2."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it would use the codec {encoding!r}")
+    return text.encode("latin1")
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Builds arrays, lists, dicts, text, bytes and numbers; refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it would load {module}.{name}")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def load_pickle(data: bytes, path: str) -> dict[str, Any]:
+    """Read a dict of plain values and arrays from a pickle, without running code from it.
+
+    Raises:
+        UserError: if the pickle is damaged, or holds anything else.
+    """
+    try:
+        found = _ArrayUnpickler(io.BytesIO(data), encoding="bytes").load()
+    except Exception as error:
+        raise UserError(
+            f"{path}: not a pickle of arrays ({error}); download the archive again"
+        ) from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds a {type(found).__name__}; a dict is expected")
+    return {_text(key): value for key, value in found.items()}
+
+
+class CifarFormat:
+    """Tiny images with one class each."""
+
+    tasks: tuple[Task, ...] = ("classify",)
+
+    def scan(self, scan: Scan) -> Sequence[str]:
+        """Add a record for each image of both splits."""
+        roots = [folder for folder in scan.catalogue.folders() if _has_all(scan, folder)]
+        if not roots:
+            raise scan.missing("pickles 'meta', 'train' and 'test'")
+        if len(roots) > 1:
+            raise UserError(f"ingest.uri: {scan.section.uri}: CIFAR more than once: {roots}")
+        path = _join(roots[0], "meta")
+        names = [_text(name) for name in _field(scan, path, "fine_label_names")]
+        for split in SPLITS:
+            self._scan_split(scan, _join(roots[0], split), split, names)
+        return names
+
+    def _scan_split(self, scan: Scan, path: str, split: str, names: Sequence[str]) -> None:
+        content = load_pickle(read(scan.source, path), path)
+        missing = {"fine_labels", "data", "filenames"} - set(content)
+        if missing:
+            raise UserError(f"{path}: no {', '.join(sorted(missing))}; found {sorted(content)}")
+        data, labels, files = content["data"], content["fine_labels"], content["filenames"]
+        if (
+            not isinstance(data, np.ndarray) or data.dtype != np.uint8
+            or data.shape != (len(labels), PLANES) or len(files) != len(labels)
+        ):  # fmt: skip
+            raise UserError(
+                f"{path}: data must be uint8 of {len(labels)} x {PLANES}, with as many filenames; "
+                f"found {getattr(data, 'shape', type(data).__name__)} and {len(files)} filenames"
+            )
+        for row, (label, file) in enumerate(zip(labels, files, strict=True)):
+            where = f"{path}#{row}"
+            if not isinstance(label, int) or not 0 <= label < len(names):
+                scan.catalogue.reject(where, f"label {label!r} is not one of {len(names)} classes")
+                continue
+            # The file's name begins with a word of its WordNet synset, which is not the class.
+            name = PurePosixPath(_text(file))
+            attributes = {"upstream_split": split, "filename": name.name}
+            scan.catalogue.add(
+                Record(f"{split}/{row:05d}", where, PLANES, label=names[label],
+                       attributes=attributes, data=data[row].tobytes())
+            )  # fmt: skip
+
+    def load(self, source: Source, records: Sequence[Record]) -> Iterator[bytes]:  # noqa: ARG002
+        """Yield each record's planes as a PNG."""
+        for record in records:
+            planes = np.frombuffer(record.data, np.uint8).reshape(3, EDGE, EDGE)
+            pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
+            yield encode_png(Image.fromarray(pixels))
+
+
+def _has_all(scan: Scan, folder: str) -> bool:
+    return all(scan.catalogue.file(_join(folder, name)) for name in ("meta", *SPLITS))
+
+
+def _field(scan: Scan, path: str, name: str) -> Any:
+    content = load_pickle(read(scan.source, path), path)
+    if name not in content:
+        raise UserError(f"{path}: no {name}; found {sorted(content)}")
+    return content[name]
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

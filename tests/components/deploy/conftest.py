@@ -1,0 +1,89 @@
+"""A model without weights, and the application that serves it, over real HTTP."""
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+
+from components.deploy.app import create_app
+from components.deploy.request import Limits
+from components.shared.errors import UserError
+from components.shared.predictions import ModelIdentity, Prediction
+
+
+class Brightness:
+    """Classifies images as dark or light by their mean; remembers the batches it was given."""
+
+    def __init__(self) -> None:
+        self.identity = ModelIdentity("brightness", "ab" * 32, "classify", ("dark", "light é"))
+        self.batches: list[int] = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
+        self.hold.wait(30)
+        self.batches.append(len(images))
+        return [self._one(image) for image in images]
+
+    def _one(self, image: bytes) -> Prediction:
+        try:
+            with Image.open(io.BytesIO(image)) as opened:
+                light = float(np.asarray(opened.convert("L")).mean()) / 255
+        except OSError as error:
+            raise UserError(f"cannot be decoded: {error}") from error
+        return Prediction(label=int(light > 0.5), probabilities=(1 - light, light))
+
+
+@pytest.fixture
+def model() -> Brightness:
+    return Brightness()
+
+
+@pytest.fixture
+def encoded() -> Callable[..., bytes]:
+    """Return a function that encodes an image of one gray level, with some noise."""
+
+    def encode(level: int = 200, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
+        noise = np.random.default_rng(0).integers(-40, 40, (*size[::-1], 3))
+        pixels = np.clip(level + noise, 0, 255).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, kind)
+        return buffer.getvalue()
+
+    return encode
+
+
+Serve = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Return a function that serves a model by real HTTP and gives a client."""
+    with ExitStack() as stack:
+        yield lambda model, limits=None: stack.enter_context(_served(model, limits))
+
+
+@contextmanager
+def _served(model: Brightness, limits: Limits | None) -> Iterator[httpx.Client]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(model, limits), log_level="critical"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        port = listener.getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            yield client
+    finally:
+        model.hold.set()
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,115 @@
+"""The local runner against real kfp: compiled components, real processes, kfp's own cache."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from pipelines.local.handlers import Session, installed
+from pipelines.local.journal import Journal
+
+
+@dsl.component(base_image="sightline/pipelines:test", install_kfp_package=False)
+def write(text: str, result: dsl.Output[dsl.Dataset]) -> None:
+    from pathlib import Path
+
+    print("writing", text)
+    Path(result.path).write_text(text)
+
+
+@dsl.component(base_image="sightline/pipelines:test", install_kfp_package=False)
+def shout(fail: bool, source: dsl.Input[dsl.Dataset]) -> str:
+    import sys
+    from pathlib import Path
+
+    if fail:
+        print("error: row 7 has no python3", file=sys.stderr)
+        sys.exit(1)
+    return Path(source.path).read_text().upper()
+
+
+@dsl.component(base_image="sightline/pipelines:test", install_kfp_package=False)
+def environment() -> str:
+    import json
+    import os
+    import sys
+
+    return json.dumps([sys.prefix, os.environ["SIGHTLINE_TEST"]])
+
+
+@dsl.component(base_image="sightline/nowhere:test", install_kfp_package=False)
+def misplaced() -> str:
+    return "never"
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    session = Session(Journal(steps=2), tmp_path / "logs", {"SIGHTLINE_TEST": "yes"})
+    with installed(session, "venv", tmp_path / "root", tmp_path / "cache"):
+        yield session
+
+
+@dsl.pipeline(name="two-steps")
+def two_steps(text: str, fail: bool) -> str:
+    return shout(fail=fail, source=write(text=text).outputs["result"]).output
+
+
+def outcome(session: Session) -> list[tuple[str, str, bool]]:
+    return [(r.name, r.status, r.cached) for r in session.journal.records]
+
+
+def test_a_pipeline_runs_each_step_and_keeps_its_log(session: Session) -> None:
+    # kfp's own subprocess runner would rewrite the word python3 in inputs.
+    result = two_steps(text="use python3 here", fail=False)
+    assert result.output == "USE PYTHON3 HERE"
+    assert outcome(session) == [("write", "succeeded", False), ("shout", "succeeded", False)]
+    assert "writing use python3 here" in (session.logs / "write.log").read_text()
+    written = session.journal.records[0].artifacts["result"]
+    assert written.read_text() == "use python3 here"
+
+
+def test_a_failure_names_its_step_and_keeps_the_cause(session: Session) -> None:
+    with pytest.raises(RuntimeError):
+        two_steps(text="a", fail=True)
+    assert outcome(session) == [("write", "succeeded", False), ("shout", "failed", False)]
+    assert "error: row 7 has no python3" in (session.logs / "shout.log").read_text()
+
+
+def test_a_rerun_redoes_only_what_failed(session: Session) -> None:
+    with pytest.raises(RuntimeError):
+        two_steps(text="a", fail=True)
+    session.journal.records.clear()
+    two_steps(text="a", fail=False)
+    assert outcome(session) == [("write", "succeeded", True), ("shout", "succeeded", False)]
+    session.journal.records.clear()
+    two_steps(text="b", fail=False)
+    assert [cached for _, _, cached in outcome(session)] == [False, False]
+
+
+def test_a_step_runs_in_the_environment_of_its_image(session: Session) -> None:
+    assert ".venvs/pipelines" in environment().output
+    assert '"yes"' in environment().output
+
+
+def test_an_image_without_an_environment_is_named(session: Session) -> None:
+    with pytest.raises(RuntimeError):
+        misplaced()
+    assert (
+        "nowhere does not exist; run 'make setup'" in (session.logs / "misplaced.log").read_text()
+    )
+
+
+def test_without_an_engine_the_docker_runner_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    session = Session(Journal(steps=1), tmp_path / "logs")
+    with (
+        installed(session, "docker", tmp_path / "root", tmp_path / "cache"),
+        pytest.raises(RuntimeError),
+    ):
+        write(text="a")
+    assert "no container engine answers" in (session.logs / "write.log").read_text()
+    assert os.environ["DOCKER_HOST"].endswith("no.sock")
