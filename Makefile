@@ -82,7 +82,7 @@ lint: setup .venvs/dev/.complete ## Check style and types
 	$(call types,trainer,$(addprefix components/,augment tune train predict evaluate deploy shared) $(test-trainer))
 	$(call types,aws,components/register $(test-aws))
 
-types = .venvs/dev/bin/mypy --python-executable .venvs/$(1)/bin/python --cache-dir .mypy_cache/$(1) $(2)
+types = .venvs/dev/bin/mypy --python-executable .venvs/$(1)/bin/python --cache-dir .mypy_cache/$(1) --follow-imports silent $(2)
 
 format: .venvs/dev/.complete ## Format the code
 	.venvs/dev/bin/ruff format .

@@ -188,7 +188,7 @@ def compile_pipeline(project: Project, placement: PlacementSection, output: Path
     """Write the pipeline as IR YAML, with the project's settings as its default parameters."""
     output.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(
-        build(placement),  # type: ignore[no-untyped-call]
+        build(placement),
         package_path=str(output),
         pipeline_parameters=arguments(project),
     )

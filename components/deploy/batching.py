@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from components.deploy.request import RefusedError
-from components.shared.errors import UserError
 from components.shared.predictions import ModelIdentity, Prediction
+from components.shared.transforms import ImageError
 
 
 class ImageModel(Protocol):
@@ -23,7 +23,7 @@ class ImageModel(Protocol):
         """Which model it is."""
 
     def predict(self, images: Sequence[bytes]) -> list[Prediction]:
-        """Answer for each image; raise `UserError` if one of them cannot be decoded."""
+        """Answer for each image; raise `ImageError` if one of them cannot be decoded."""
 
 
 class BusyError(Exception):
@@ -96,10 +96,13 @@ class Batcher:
     def _predict(self, images: list[bytes]) -> list[Prediction | Exception]:
         """Answer for each image, or say why not; one bad image spoils no other's answer."""
         try:
-            return list(self._model.predict(images))
-        except UserError as error:
+            answers = self._model.predict(images)
+            if len(answers) != len(images):
+                raise RuntimeError(f"{len(answers)} answers for {len(images)} images")
+            return list(answers)
+        except ImageError as error:
             if len(images) == 1:
-                return [RefusedError(400, str(error))]
+                return [RefusedError(400, error.reason)]
         except Exception as error:  # the model's own fault: these requests fail, the server lives
             return [error] * len(images)
         return [outcome for image in images for outcome in self._predict([image])]

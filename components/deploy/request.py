@@ -57,8 +57,13 @@ async def read_image(request: Request, limits: Limits) -> bytes:
     """
     body = await _read_body(request, limits)
     _check_encoding(request)
-    image = await asyncio.to_thread(image_in, body, request.headers.get("content-type", ""))
-    check_size(image, limits.pixels)
+    content_type = request.headers.get("content-type", "")
+    return await asyncio.to_thread(_checked_image_in, body, content_type, limits.pixels)
+
+
+def _checked_image_in(body: bytes, content_type: str, pixels: int) -> bytes:
+    image = image_in(body, content_type)
+    check_size(image, pixels)
     return image
 
 

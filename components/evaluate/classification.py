@@ -62,6 +62,7 @@ def measure(samples: Sequence[Sample], classes: Sequence[str]) -> Measured:
         losses=losses,
         rows=rows,
         confusion=Confusion(list(classes), matrix),
+        cost=4 * len(samples) + len(classes) ** 2,
         curves=curves,
     )
 

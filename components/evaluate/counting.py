@@ -49,6 +49,7 @@ def measure(samples: Sequence[Sample]) -> Measured:
         losses=np.abs(expected - truth),
         rows=_per_count(truth, counted, expected),
         confusion=_confusion(truth, counted),
+        cost=10 * len(samples),
         curves=curves,
     )
 

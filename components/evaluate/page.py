@@ -223,7 +223,11 @@ def _worst(report: Report, joined: Joined, measured: Measured, images: Path, lim
     pictures = worst_pictures(
         images, joined.test, measured.losses, joined.info.classes, threshold, limit
     )
-    report.section("Worst images", how).gallery(pictures, wide=threshold is not None)
+    report.section("Worst images", how)
+    unseen = min(limit, int((measured.losses > 0).sum())) - len(pictures)
+    if unseen:
+        report.note(f"{unseen} of the worst images are not shown: their bytes cannot be read.")
+    report.gallery(pictures, wide=threshold is not None)
 
 
 def _provenance(report: Report, evaluation: Evaluation, joined: Joined) -> None:

@@ -24,9 +24,10 @@ def ingest(
     from components.ingest.config import IngestSection
     from components.ingest.ingest import ingest
     from components.shared.step import reported_errors
+    from components.shared.task import as_task
 
     with reported_errors():
         ingest(
-            IngestSection.from_json(config), task, seed,
+            IngestSection.from_json(config), as_task(task), seed,
             Path(images.path), Path(table.path), Path(rejected.path),
         )  # fmt: skip

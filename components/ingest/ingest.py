@@ -12,7 +12,7 @@ from components.ingest.config import IngestSection
 from components.ingest.formats.base import Format, Scan
 from components.ingest.formats.registry import format_for
 from components.ingest.pack import Packer, pack
-from components.ingest.parallel import CHUNK_ITEMS, worker_count
+from components.ingest.parallel import worker_count
 from components.ingest.select import select_records
 from components.ingest.sources.base import Source
 from components.ingest.sources.locate import open_source
@@ -52,9 +52,7 @@ def ingest(
         total, records = catalogue.selection(section.limit)
         packer = Packer(source, chosen, section, task, classes)
         _clear(images)
-        rows = pack(
-            packer, records, total, images, catalogue, workers if total > CHUNK_ITEMS else 1
-        )
+        rows = pack(packer, records, total, images, catalogue, workers)
         info = TableInfo(task, () if task == "count" else classes)
         written = _aside(table, lambda path: write_rows(path, rows, info))
         set_aside = _aside(rejected, lambda path: write_rejected(path, catalogue.rejected()))

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -12,6 +13,7 @@ Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 _AHEAD = 3  # chunks waiting or done, a worker: bounds what is in memory
+PATIENCE_S = 2.0
 CHUNK_ITEMS = 32
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -36,16 +38,30 @@ def chunked(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list
 
 
 def map_chunks(
-    function: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: int
+    function: Callable[[Chunk], Result],
+    chunks: Iterable[Chunk],
+    workers: int,
 ) -> Iterator[Result]:
     """Yield `function(chunk)` in the order of `chunks`, computed by `workers` processes.
 
-    With one worker everything happens in this process. The result is the same for any
-    number. `function` must be importable or picklable.
+    The first `PATIENCE_S` seconds of work are done in this process, and all of it with one
+    worker: starting processes costs more than a small dataset. The result is the same for
+    any number. `function` must be picklable.
     """
-    if workers == 1:
-        yield from map(function, chunks)
+    waiting = iter(chunks)
+    start = time.monotonic()
+    for chunk in waiting:
+        yield function(chunk)
+        if workers > 1 and time.monotonic() - start >= PATIENCE_S:
+            break
+    else:
         return
+    yield from _map_in_processes(function, waiting, workers)
+
+
+def _map_in_processes(
+    function: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: int
+) -> Iterator[Result]:
     # Forking a process that has threads (Arrow's, an SDK's) can deadlock.
     context = multiprocessing.get_context("forkserver")
     waiting: deque[Future[Result]] = deque()

@@ -126,7 +126,8 @@ class RecordWriter:
     def __init__(self, rec: Path, idx: Path) -> None:
         rec.parent.mkdir(parents=True, exist_ok=True)
         self._rec = rec.open("wb", buffering=1 << 20)
-        self._idx = idx.open("w", encoding="ascii", buffering=1 << 16)
+        self._idx = idx
+        self._offsets: list[tuple[int, int]] = []
         self._offset = 0
 
     def __enter__(self) -> Self:
@@ -148,14 +149,15 @@ class RecordWriter:
 
     def write_framed(self, index: int, framed: bytes) -> None:
         """Append a record that is packed and framed already, by another process perhaps."""
-        self._idx.write(f"{index}\t{self._offset}\n")
+        self._offsets.append((index, self._offset))
         self._rec.write(framed)
         self._offset += len(framed)
 
     def close(self) -> None:
-        """Flush and close both files."""
+        """Finish both files; the index is in the order of the ids, whatever was written first."""
         self._rec.close()
-        self._idx.close()
+        with self._idx.open("w", encoding="ascii") as lines:
+            lines.writelines(f"{index}\t{offset}\n" for index, offset in sorted(self._offsets))
 
 
 class RecordReader:

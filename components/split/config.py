@@ -12,8 +12,8 @@ class SplitSection(Section):
     """How images are divided; a group of images is never split apart."""
 
     train: float = Field(0.8, gt=0, lt=1, description="share of the images")
-    val: float = Field(0.1, gt=0, lt=1, description="share of the images")
-    test: float = Field(0.1, gt=0, lt=1, description="share of the images")
+    val: float = Field(0.1, ge=0, lt=1, description="share; 0 when upstream has one")
+    test: float = Field(0.1, ge=0, lt=1, description="share; 0 when upstream has one")
     upstream: dict[str, Split] = Field(
         {}, description="the source's own splits to keep, e.g. {train: train, valid: val}"
     )

@@ -3,7 +3,7 @@
 import io
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from components.shared.images_io import PILLOW_LIMIT, UnreadableImageError, open_image
+from components.shared.progress import progress
 from components.shared.shards import shard_paths
 from components.split.keys import hash64
 
 EDGE: Final = 32  # pixels of a thumbnail's edge; also the size the perceptual hash works on
 _DRAFT: Final = 2 * EDGE  # a JPEG decoded to at least this size loses nothing a thumbnail shows
+
+Part = tuple[Path, int]  # a shard and one of its row groups
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,23 @@ def fingerprint_shards(folder: Path, workers: int = 0) -> Iterator[Fingerprints]
         for group in range(pq.ParquetFile(path).num_row_groups)
     ]
     processes = min(workers or len(os.sched_getaffinity(0)), len(parts))
+    label = "looking for near-duplicates, 8 MiB a part"
+    yield from progress(_fingerprint_parts(parts, processes), len(parts), label)
+
+
+def _fingerprint_parts(parts: list[Part], processes: int) -> Iterator[Fingerprints]:
     if processes <= 1:
         yield from map(_fingerprint_part, parts)
         return
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         # A bounded window: results wait in memory, and there may be thousands of parts.
-        for window in _windows(parts, 4 * processes):
-            yield from pool.map(_fingerprint_part, window)
+        window = 4 * processes
+        for start in range(0, len(parts), window):
+            yield from pool.map(_fingerprint_part, parts[start : start + window])
 
 
-def _windows(parts: list[tuple[Path, int]], size: int) -> Iterable[list[tuple[Path, int]]]:
-    return (parts[start : start + size] for start in range(0, len(parts), size))
-
-
-def _fingerprint_part(part: tuple[Path, int]) -> Fingerprints:
+def _fingerprint_part(part: Part) -> Fingerprints:
     """Fingerprint one row group of one shard."""
     path, group = part
     rows = pq.ParquetFile(path).read_row_group(group)

@@ -18,6 +18,7 @@ from components.shared.task import SPLITS, Task
 from components.split.config import SplitSection
 from components.split.keys import hash64
 
+_NO_CLASS: Final = -1
 _LAST_DIGITS: Final = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
 
 
@@ -149,15 +150,18 @@ def _hashes(names: list[str]) -> NDArray[np.uint64]:
 def _classes(column: pa.Array, start: int) -> NDArray[np.int64]:
     """Return the distinct (row, class) pairs of a batch that begins at row `start`."""
     if not pa.types.is_list(column.type):
-        values = column.fill_null(-1).to_numpy(zero_copy_only=False)
-        pairs: NDArray[np.int64] = np.stack([np.arange(len(values)), values], axis=1)
-        return pairs.astype(np.int64) + [start, 0]
+        values = column.fill_null(_NO_CLASS).to_numpy(zero_copy_only=False)
+        return _pairs(np.arange(start, start + len(values)), values)
     owners = pc.list_parent_indices(column).to_numpy()
     labels = pc.list_flatten(column).field("label").to_numpy()
-    pairs = np.unique(np.stack([owners, labels], axis=1).astype(np.int64), axis=0)
     empty = np.setdiff1d(np.arange(len(column)), owners)
-    nothing = np.stack([empty, np.full(empty.size, -1)], axis=1)
-    return np.concatenate([pairs, nothing]) + [start, 0]
+    shown = np.unique(_pairs(owners + start, labels), axis=0)
+    return np.concatenate([shown, _pairs(empty + start, np.full(empty.size, _NO_CLASS))])
+
+
+def _pairs(rows: NDArray[np.integer], classes: NDArray[np.integer]) -> NDArray[np.int64]:
+    pairs: NDArray[np.int64] = np.stack([rows, classes], axis=1).astype(np.int64)
+    return pairs
 
 
 def _concatenated(parts: list[Rows]) -> Rows:

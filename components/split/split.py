@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.shared.errors import UserError
-from components.shared.progress import progress
 from components.shared.task import SPLITS, Split, Task
 from components.split.assign import Groups, assign
 from components.split.components import Components
@@ -86,8 +85,8 @@ def split(
 def _find_near_duplicates(section: SplitSection, images: Path, rows: Rows) -> Components:
     if not section.near_duplicates:
         return Components(len(rows))
-    found = progress(fingerprint_shards(images, section.workers), None, "fingerprinting images")
-    return near_duplicates(rows.keys, found, section.hash_distance)
+    fingerprints = fingerprint_shards(images, section.workers)
+    return near_duplicates(rows.keys, fingerprints, section.hash_distance)
 
 
 def _groups(rows: Rows, components: Components, seed: int) -> Groups:

@@ -7,7 +7,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from components.ingest.formats.annotations import AnnotationError, parse_files, reject_unannotated
 from components.ingest.formats.base import Files, Scan, is_image, prefix_of
@@ -83,7 +83,7 @@ def parse_metadata(data: bytes) -> _Bin:
         content: Any = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"not JSON: {error}") from None
-    expected = content.get("EXPECTED_QUANTITY") if isinstance(content, dict) else None
+    expected: Any = content.get("EXPECTED_QUANTITY") if isinstance(content, dict) else None
     if not _is_count(expected):
         raise AnnotationError(
             f"EXPECTED_QUANTITY is {expected!r}; a whole number of items is expected"
@@ -96,8 +96,9 @@ def _quantity_sum(items: Any) -> int | None:
         return None
     quantities = [item.get("quantity") if isinstance(item, dict) else None
                   for item in items.values()]  # fmt: skip
-    return sum(quantities) if all(map(_is_count, quantities)) else None
+    counts = [quantity for quantity in quantities if _is_count(quantity)]
+    return sum(counts) if len(counts) == len(quantities) else None
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy._core.multiarray import _reconstruct
 from PIL import Image
 
 from components.ingest.formats.base import Scan
@@ -24,29 +25,40 @@ EDGE = 32
 PLANES = 3 * EDGE * EDGE
 SPLITS = ("train", "test")
 
-# What a pickle of arrays needs, under the names of NumPy 1 and 2. Nothing here can run code.
-_ALLOWED = {
-    ("numpy", "ndarray"), ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-}  # fmt: skip
 
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """Stand in for `_codecs.encode`, with which Python 3 writes bytes in protocol 2."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it would use the codec {encoding!r}")
+def _bytes_of(text: str = "", encoding: str = "latin1") -> bytes:
+    """Stand in for `_codecs.encode` and `bytes`, with which protocol 2 writes bytes."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError("it would make bytes of something else than text")
     return text.encode("latin1")
+
+
+def _empty_array(kind: type, shape: tuple[int, ...], dtype: bytes) -> Any:
+    """Stand in for NumPy's `_reconstruct`; a pickle fills the array afterwards."""
+    if kind is not np.ndarray or shape != (0,):
+        raise pickle.UnpicklingError("it would make an array of a strange kind")
+    return _reconstruct(kind, shape, dtype)
+
+
+# What a pickle of arrays may ask for, under the names of Python 2 and 3, NumPy 1 and 2.
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    ("_codecs", "encode"): _bytes_of,
+    ("__builtin__", "bytes"): _bytes_of,
+    ("builtins", "bytes"): _bytes_of,
+}
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     """Builds arrays, lists, dicts, text, bytes and numbers; refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):
-            return _latin1
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it would load {module}.{name}")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return _ALLOWED[module, name]
 
 
 def load_pickle(data: bytes, path: str) -> dict[str, Any]:

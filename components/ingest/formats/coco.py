@@ -113,8 +113,6 @@ class _Instances:
                 f"image {image['id']}", f"{count} boxes without image {image['file_name']}"
             )
             return
-        width, height = image.get("width"), image.get("height")
-        stated = isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0
         split = self._split
         name = str(PurePosixPath(image["file_name"]).with_suffix(""))
         self._scan.catalogue.add(
@@ -124,7 +122,7 @@ class _Instances:
                 size=member.size,
                 boxes=tuple(self._boxes.get(image["id"], ())),
                 units="pixels",
-                annotated_size=(width, height) if stated else None,
+                annotated_size=_size(image),
                 attributes={"upstream_split": split, "annotation": self._path}
                 if split else {"annotation": self._path},
             )
@@ -143,6 +141,14 @@ class _Instances:
 
     def _reject(self, what: str, reason: str) -> None:
         self._scan.catalogue.reject(f"{self._path}#{what}", reason)
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    """Return the width and height that an image is said to have, if they are credible."""
+    width, height = image.get("width"), image.get("height")
+    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+        return width, height
+    return None
 
 
 def _split_of(path: str) -> str:

@@ -91,7 +91,9 @@ class _Split:
             image_id = PurePosixPath(member.path).stem
             rows = catalogue.claim(f"{self._images}/{image_id}")
             boxes = tuple(
-                RawBox(*json.loads(value), origin) for origin, value in rows if value not in _MARKS
+                RawBox(*(*json.loads(value), origin))
+                for origin, value in rows
+                if value not in _MARKS
             )
             if not boxes and not self._is_kept_empty(member, [value for _, value in rows]):
                 continue

@@ -156,15 +156,15 @@ def _draw(layout: dict[str, Any]) -> Image.Image:
     canvas = scene.resize((edge, edge), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(canvas)
     for values in layout["shapes"]:
-        shape = Shape(*values[:5], tuple(values[5]))
+        shape = Shape(*values)
         if shape.name in _CORNERS:
             # Pillow fills up to and including the last pixel: half of one less on each side.
             pen.polygon([(x * edge - 0.5, y * edge - 0.5) for x, y in _outline(shape)],
-                        fill=shape.colour)  # fmt: skip
+                        fill=tuple(shape.colour))  # fmt: skip
         else:
             ring = (shape.x - shape.radius, shape.y - shape.radius,
                     shape.x + shape.radius, shape.y + shape.radius)  # fmt: skip
-            pen.ellipse([value * edge - 0.5 for value in ring], fill=shape.colour)
+            pen.ellipse([value * edge - 0.5 for value in ring], fill=tuple(shape.colour))
     drawn = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), np.float64)
     grain = rng.normal(0, 8, drawn.shape)  # over the shapes too: no edge is clean
     return Image.fromarray(np.clip(drawn + grain, 0, 255).astype(np.uint8))

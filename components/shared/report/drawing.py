@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 _DASH = 3  # a dash's and a gap's length, in line widths
+# Longer edge in pixels and WebP quality, tried in turn until a picture is light enough.
+_LADDER = ((480, 78), (400, 65), (320, 55), (240, 45), (160, 35))
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,20 @@ def draw_boxes(image: Image.Image, boxes: Sequence[DrawnBox], edge: int = 480) -
     return result
 
 
-def data_uri(image: Image.Image, edge: int, quality: int = 78) -> str:
-    """Return the image as a WebP data URI, its longer edge at most `edge` pixels."""
-    buffer = io.BytesIO()
-    thumbnail(image, edge).save(buffer, "WEBP", quality=quality, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+def data_uri(image: Image.Image, limit: int) -> str:
+    """Return the image as a WebP data URI of at most `limit` characters, as good as that allows.
+
+    The smallest size that is still of use is never gone under, whatever the limit.
+    """
+    uri = ""
+    for edge, quality in _LADDER:
+        buffer = io.BytesIO()
+        image = thumbnail(image, edge)
+        image.save(buffer, "WEBP", quality=quality, method=4)
+        uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+        if len(uri) <= limit:
+            break
+    return uri
 
 
 def _pixels(box: DrawnBox, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -77,10 +88,13 @@ def _pixels(box: DrawnBox, size: tuple[int, int]) -> tuple[int, int, int, int]:
 def _outline(
     draw: ImageDraw.ImageDraw, at: tuple[int, int, int, int], box: DrawnBox, width: int
 ) -> None:
+    left, top, right, bottom = at
+    if min(right - left, bottom - top) < 2 * width:  # too small for an outline
+        draw.rectangle(at, fill=box.color)
+        return
     if not box.dashed:
         draw.rectangle(at, outline=box.color, width=width)
         return
-    left, top, right, bottom = at
     step = _DASH * width
     for x in range(left, right + 1, 2 * step):
         end = min(x + step, right)

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from numbers import Number
+from numbers import Integral, Number, Real
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,8 +19,7 @@ from components.shared.report.svg import figure_to_svg
 Kind = Literal["info", "good", "bad"]
 
 _FOLDER = Path(__file__).parent
-# Longer edge in pixels by the number of pictures, so that the page stays light (< 5 MB).
-_EDGES = ((40, 480), (100, 320), (math.inf, 220))
+_PICTURES = 4_000_000  # characters of all pictures of a page: it stays under 5 MB
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ class Report:
         self._subtitle = subtitle
         self._sections = [_Section("", "")]
         self._figures = 0
+        self._spent = 0
 
     def section(self, title: str, text: str = "") -> Self:
         """Open a section, listed in the page's contents."""
@@ -126,11 +126,13 @@ class Report:
             wide: show them larger, for pictures with details to be seen.
         """
         chosen = list(pictures)
-        edge = next(edge for limit, edge in _EDGES if len(chosen) <= limit)
+        # At most half of what is left, so that later galleries have their share.
+        limit = (_PICTURES - self._spent) // 2 // max(len(chosen), 1)
         items = [
-            {"uri": data_uri(one.image, edge), "alt": one.alt, "caption": one.caption}
+            {"uri": data_uri(one.image, limit), "alt": one.alt, "caption": one.caption}
             for one in chosen
         ]
+        self._spent += sum(len(item["uri"]) for item in items)
         return self._add("gallery", pictures=items, wide=wide)
 
     def html(self) -> str:
@@ -168,14 +170,15 @@ def format_value(value: object) -> str:
     Numbers from 0.1 have three decimals (one from 100), smaller ones four significant digits;
     thousands are separated. What is missing or not finite is a dash.
     """
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or (isinstance(value, Real) and not math.isfinite(value)):
         return "\N{EN DASH}"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if not isinstance(value, float):  # numpy's float64 is a float
+    if isinstance(value, Integral):  # numpy's numbers are registered as these, too
+        return f"{int(value):,}"
+    if not isinstance(value, Real):
         return str(value)
+    value = float(value)
     size = abs(value)
     if size and (size < 0.1 or size >= 1e9):
         return f"{value:.4g}"

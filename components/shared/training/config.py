@@ -1,8 +1,8 @@
 """Settings of training, shared by the steps train and tune."""
 
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.shared.config import Section
 
@@ -10,6 +10,9 @@ Model = Literal[
     "resnet18", "resnet34", "resnet50", "resnet_small",  # classify and count
     "ssd_resnet50", "fcos_resnet18",  # detect
 ]  # fmt: skip
+
+# The models that detect, and the smallest edge of the images each can see.
+DETECTORS: Final = {"ssd_resnet50": 96, "fcos_resnet18": 64}
 
 
 class TrainAugmentSection(Section):
@@ -57,7 +60,12 @@ class TrainSection(Section):
     step_factor: float = Field(0.1, gt=0, lt=1, description="by how much it is lowered")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     gradient_clip: float = Field(5.0, ge=0, description="largest gradient norm; 0: off")
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="of the weights' moving average, which is kept; 0: off"
+    )
     nms_threshold: float = Field(0.5, gt=0, lt=1, description="IoU above which boxes merge")
+    min_score: float = Field(0.01, ge=0, lt=1, description="weaker detections are left out")
+    max_detections: int = Field(100, ge=1, description="strongest detections kept an image")
     early_stop_epochs: int = Field(
         0, ge=0, description="stop after so many epochs without a better validation; 0: never"
     )
@@ -66,3 +74,22 @@ class TrainSection(Section):
     )
     workers: int = Field(-1, ge=-1, description="reader processes; -1: by size and cores")
     augment: TrainAugmentSection = TrainAugmentSection()
+
+    @model_validator(mode="after")
+    def _suits_the_model(self) -> Self:
+        if self.model not in DETECTORS:
+            if self.augment.mosaic:
+                raise ValueError(f"augment.mosaic is only for models that detect, not {self.model}")
+            return self
+        if self.image_size < DETECTORS[self.model]:
+            raise ValueError(f"{self.model} needs an image_size of {DETECTORS[self.model]} or more")
+        # Mirrored borders and mixed images show objects without boxes.
+        unsuited = {
+            "augment.pad": self.augment.pad,
+            "augment.mixup": self.augment.mixup,
+            "label_smoothing": self.label_smoothing,
+        }
+        used = [name for name, value in unsuited.items() if value]
+        if used:
+            raise ValueError(f"{', '.join(used)}: not for {self.model}, a model that detects")
+        return self

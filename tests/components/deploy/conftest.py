@@ -1,11 +1,13 @@
 """A model without weights, and the application that serves it, over real HTTP."""
 
 import io
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -15,8 +17,10 @@ from PIL import Image
 
 from components.deploy.app import create_app
 from components.deploy.request import Limits
-from components.shared.errors import UserError
 from components.shared.predictions import ModelIdentity, Prediction
+from components.shared.recordio import RecordWriter
+from components.shared.task import Task
+from components.shared.transforms import ImageError
 
 
 class Brightness:
@@ -31,14 +35,14 @@ class Brightness:
     def predict(self, images: Sequence[bytes]) -> list[Prediction]:
         self.hold.wait(30)
         self.batches.append(len(images))
-        return [self._one(image) for image in images]
+        return [self._one(index, image) for index, image in enumerate(images)]
 
-    def _one(self, image: bytes) -> Prediction:
+    def _one(self, index: int, image: bytes) -> Prediction:
         try:
             with Image.open(io.BytesIO(image)) as opened:
                 light = float(np.asarray(opened.convert("L")).mean()) / 255
         except OSError as error:
-            raise UserError(f"cannot be decoded: {error}") from error
+            raise ImageError(index, f"cannot be decoded: {error}") from error
         return Prediction(label=int(light > 0.5), probabilities=(1 - light, light))
 
 
@@ -59,6 +63,28 @@ def encoded() -> Callable[..., bytes]:
         return buffer.getvalue()
 
     return encode
+
+
+@pytest.fixture
+def write_records(tmp_path: Path) -> Callable[[Task, Sequence[bytes]], Path]:
+    """Return a function that writes images as the test split, ids t/000, t/001, …"""
+
+    def write(task: Task, images: Sequence[bytes]) -> Path:
+        folder = tmp_path / "records"
+        folder.mkdir()
+        label = [2.0, 5.0] if task == "detect" else [0.0]
+        with RecordWriter(folder / "test.rec", folder / "test.idx") as writer:
+            for index, image in enumerate(images):
+                writer.write(index, label, image)
+        numbers = "\t".join(f"{value:.6f}" for value in label)
+        lines = [f"{index}\t{numbers}\tt/{index:03d}.jpg\n" for index in range(len(images))]
+        (folder / "test.lst").write_text("".join(lines))
+        counts = {"train": 0, "val": 0, "test": len(images)}
+        meta = {"version": "1", "task": task, "classes": ["dark", "light"], "counts": counts}
+        (folder / "meta.json").write_text(json.dumps(meta | {"fingerprint": "0" * 64}))
+        return folder
+
+    return write
 
 
 Serve = Callable[..., httpx.Client]

@@ -124,4 +124,6 @@ def test_a_missing_images_folder_leaves_the_gallery_empty(
     evaluate(
         EvaluateSection(bootstrap=0), "classify", 7, *inputs, tmp_path / "r.html", tmp_path / "v"
     )
-    assert "Nothing to show." in (tmp_path / "r.html").read_text()
+    page = (tmp_path / "r.html").read_text()
+    assert "24 of the worst images are not shown" in page
+    assert "Nothing to show." in page

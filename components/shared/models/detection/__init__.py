@@ -17,7 +17,8 @@ def create_detector(
     Args:
         name: `ssd_resnet50` or `fcos_resnet18`.
         num_classes: object classes, without background; at least 1.
-        image_size: edge in pixels of the square images it will see; at least 96 for SSD.
+        image_size: edge in pixels of the square images it will see; at least 96 for SSD,
+            64 for FCOS.
         nms_threshold: of two boxes of a class that overlap by more (IoU), the better stays.
         frozen_stages: first stages of the backbone that do not learn, 0 to 5.
 

@@ -18,6 +18,8 @@ from components.shared.models.detection.assignment import atss
 from components.shared.models.detection.backbone import STRIDES, ResNetBody
 from components.shared.models.detection.detector import Detector, Outputs
 
+SMALLEST_IMAGE = 64
+
 # Heads of half the usual width and depth: on a CPU, four convolutions of 256 channels cost more
 # than the whole ResNet-18 below them.
 _WIDTH = 128
@@ -43,6 +45,13 @@ class Fcos(Detector):
     def __init__(
         self, backbone: ResNetBody, num_classes: int, image_size: int, nms_threshold: float
     ) -> None:
+        """Build the pyramid and the heads on a body.
+
+        Raises:
+            ValueError: if the images are smaller than the largest stride.
+        """
+        if image_size < SMALLEST_IMAGE:
+            raise ValueError(f"image_size: {image_size}; FCOS needs at least {SMALLEST_IMAGE}")
         super().__init__(backbone, num_classes, image_size, nms_threshold)
         self.pyramid = FeaturePyramidNetwork(
             list(backbone.channels), _WIDTH, extra_blocks=LastLevelMaxPool()

@@ -3,6 +3,8 @@
 Liu et al., https://arxiv.org/abs/1512.02325, on a ResNet-50 instead of VGG-16.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F  # noqa: N812  # the field's own abbreviation
 from torch import Tensor, nn
@@ -16,8 +18,11 @@ from components.shared.models.detection.detector import Detector, Outputs
 
 SMALLEST_IMAGE = 96
 
-# The paper's numbers for SSD512 on COCO, where small objects count.
-_SMALLEST_SCALE, _LARGEST_SCALE = 0.07, 0.9
+# The smaller default boxes of a map are so many of its cells wide. The paper spaces the boxes of
+# its first and last map evenly; with few maps (small images) that leaves gaps between the sizes,
+# and sizes for which the cells are too far apart.
+_CELLS = 2.5
+_LARGEST_SCALE = 0.9
 _MATCH_IOU = 0.5
 _NEGATIVES_A_POSITIVE = 3
 # The variances of the encoded offsets, by which all SSDs since the authors' own scale them.
@@ -25,6 +30,7 @@ _CENTRE_VARIANCE, _SIZE_VARIANCE = 0.1, 0.2
 
 _EXTRA_LEVELS = 4
 _EXTRA_WIDTH = 256
+_GROUPS = 32
 
 
 class Ssd(Detector):
@@ -47,7 +53,7 @@ class Ssd(Detector):
         self.extras = _extras(backbone.channels[-1], len(sizes) - len(STRIDES))
         channels = [*backbone.channels, *[_EXTRA_WIDTH] * len(self.extras)]
 
-        boxes = _default_boxes(len(sizes))
+        boxes = _default_boxes(sizes)
         self.register_buffer("anchors", _place(boxes, sizes, image_size), persistent=False)
         a_place = boxes.num_anchors_per_location()
         self.scores = _heads(channels, [count * (num_classes + 1) for count in a_place])
@@ -144,20 +150,27 @@ def _map_sizes(image_size: int) -> list[int]:
 
 
 def _extras(channels: int, levels: int) -> nn.ModuleList:
-    """Return the blocks that make the maps above the backbone, each of half its input's size."""
+    """Return the blocks that make the maps above the backbone, each of half its input's size.
+
+    Batch normalisation would fail on the last map, of one pixel, when a batch holds one image.
+    """
+    norm = partial(nn.GroupNorm, _GROUPS)
+    squeezed = _EXTRA_WIDTH // 2
     blocks = nn.ModuleList()
     for _ in range(levels):
-        squeeze = Conv2dNormActivation(channels, _EXTRA_WIDTH // 2, kernel_size=1)
-        shrink = Conv2dNormActivation(_EXTRA_WIDTH // 2, _EXTRA_WIDTH, kernel_size=3, stride=2)
+        squeeze = Conv2dNormActivation(channels, squeezed, 1, norm_layer=norm)
+        shrink = Conv2dNormActivation(squeezed, _EXTRA_WIDTH, 3, stride=2, norm_layer=norm)
         blocks.append(nn.Sequential(squeeze, shrink))
         channels = _EXTRA_WIDTH
     return blocks
 
 
-def _default_boxes(levels: int) -> DefaultBoxGenerator:
+def _default_boxes(map_sizes: list[int]) -> DefaultBoxGenerator:
     """Return the generator of default boxes; the first and last two maps have fewer shapes."""
-    ratios = [[2] if level == 0 or level >= levels - 2 else [2, 3] for level in range(levels)]
-    return DefaultBoxGenerator(ratios, _SMALLEST_SCALE, _LARGEST_SCALE)
+    last = len(map_sizes) - 1
+    ratios = [[2] if level in (0, last - 1, last) else [2, 3] for level in range(last + 1)]
+    scales = [min(_CELLS / size, _LARGEST_SCALE) for size in map_sizes]
+    return DefaultBoxGenerator(ratios, scales=[*scales, 1.0])
 
 
 def _place(boxes: DefaultBoxGenerator, sizes: list[int], image_size: int) -> Tensor:

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -6,8 +8,9 @@ from torchvision.models import resnet18, resnet50
 from components.shared.models.detection import create_detector
 from components.shared.models.detection.backbone import resnet18 as resnet18_body
 from components.shared.models.detection.detector import Detector, Outputs
+from components.shared.training.config import DETECTORS
 
-NAMES = ["ssd_resnet50", "fcos_resnet18"]
+NAMES = list(DETECTORS)
 
 
 class _Given(Detector):
@@ -20,14 +23,17 @@ class _Given(Detector):
         return (images,)
 
     def loss(self, outputs: Outputs, targets: list[Tensor]) -> dict[str, Tensor]:
-        return {}
+        raise NotImplementedError
 
     def boxes_and_scores(self, outputs: Outputs) -> tuple[Tensor, Tensor]:
         return outputs[0], outputs[1]
 
 
 def _decode(
-    boxes: list[list[float]], scores: list[list[float]], min_score: float = 0.1, most: int = 10
+    boxes: Sequence[Sequence[float]],
+    scores: list[list[float]],
+    min_score: float = 0.1,
+    most: int = 10,
 ) -> list[list[float]]:
     outputs = (torch.tensor([boxes]), torch.tensor([scores]))
     detections = _Given().decode(outputs, min_score, most)[0]
@@ -55,7 +61,7 @@ def test_decode_reports_a_box_for_every_class_that_scores() -> None:
 
 
 def test_decode_drops_low_scores_and_surplus() -> None:
-    boxes = [[0.0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10]]
+    boxes = [[0.0, 0, 10, 10], [20.0, 0, 30, 10], [40.0, 0, 50, 10], [60.0, 0, 70, 10]]
     scores = [[0.3, 0.0], [0.1, 0.0], [0.9, 0.0], [0.5, 0.0]]
 
     assert [row[1] for row in _decode(boxes, scores, min_score=0.1, most=2)] == [0.9, 0.5]
@@ -105,13 +111,22 @@ def test_images_without_boxes_still_teach(name: str) -> None:
 
     losses = detector.loss(detector(torch.randn(2, 3, 96, 96)), [torch.empty(0, 5)] * 2)
     total = torch.stack(list(losses.values())).sum()
-    total.backward()
+    total.backward()  # type: ignore[no-untyped-call]
 
     assert total.isfinite()
     assert total > 0
     gradient = detector.backbone.conv1.weight.grad
     assert gradient is not None
     assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_may_hold_one_image(name: str) -> None:
+    detector = create_detector(name, 1, 96, 0.5, 0).train()
+
+    outputs = detector(torch.randn(1, 3, 96, 96))
+
+    assert detector.loss(outputs, [torch.tensor([[0, 0.2, 0.2, 0.8, 0.8]])])["box"] > 0
 
 
 def test_frozen_stages_neither_learn_nor_follow_the_batch() -> None:
@@ -143,10 +158,18 @@ def test_all_stages_can_be_frozen() -> None:
     ("name", "size", "stages", "message"),
     [
         ("yolo", 96, 0, "known: ssd_resnet50, fcos_resnet18"),
-        ("ssd_resnet50", 95, 0, "at least 96"),
         ("fcos_resnet18", 96, 6, "expected 0 to 5"),
     ],
 )
 def test_refuses_what_it_cannot_build(name: str, size: int, stages: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         create_detector(name, 1, size, 0.5, stages)
+
+
+@pytest.mark.parametrize(("name", "smallest"), DETECTORS.items())
+def test_the_config_knows_the_smallest_images(name: str, smallest: int) -> None:
+    detector = create_detector(name, 1, smallest, 0.5, 0)
+
+    assert detector.loss(detector(torch.randn(1, 3, smallest, smallest)), [torch.empty(0, 5)])
+    with pytest.raises(ValueError, match=f"at least {smallest}"):
+        create_detector(name, 1, smallest - 1, 0.5, 0)

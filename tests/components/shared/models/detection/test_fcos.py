@@ -118,7 +118,7 @@ def test_learns_drawn_images(drawn_rectangles: Draw) -> None:
     for _ in range(30):
         total = torch.stack(list(fcos.loss(fcos(images), targets).values())).sum()
         optimiser.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         history.append(total.item())
 

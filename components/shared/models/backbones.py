@@ -1,0 +1,30 @@
+"""The convolutional bodies of classifiers and counters, by name."""
+
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from components.shared.models.detection.backbone import ResNetBody
+from components.shared.models.small_resnet import SmallResNet
+
+Backbone = ResNetBody | SmallResNet
+
+
+def create_backbone(name: str, frozen_stages: int) -> Backbone:
+    """Build a body with random weights.
+
+    Args:
+        name: `resnet18`, `resnet34`, `resnet50`, or `resnet_small`.
+        frozen_stages: first stages that do not learn, 0 to 5.
+
+    Raises:
+        ValueError: if the name is unknown or `frozen_stages` out of range.
+    """
+    match name:
+        case "resnet_small":
+            return SmallResNet(frozen_stages)
+        case "resnet18":
+            return ResNetBody(BasicBlock, (2, 2, 2, 2), frozen_stages)
+        case "resnet34":
+            return ResNetBody(BasicBlock, (3, 4, 6, 3), frozen_stages)
+        case "resnet50":
+            return ResNetBody(Bottleneck, (3, 4, 6, 3), frozen_stages)
+    raise ValueError(f"unknown backbone {name!r}")

@@ -1,0 +1,213 @@
+"""Batches of decoded images and labels from RecordIO."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from components.shared.errors import UserError
+from components.shared.progress import progress
+from components.shared.recordio import RecordReader, RecordSet, detection_boxes
+from components.shared.task import Split, Task
+from components.shared.training.seeds import generator
+from components.shared.transforms import ImageError, read_images
+
+CACHE_BYTES: Final = 2 << 30  # decoded images kept in memory, all splits together
+
+_CHUNK = 256  # images decoded between two steps of the progress line
+_MOST_WORKERS = 8
+
+Targets = Tensor | list[Tensor]  # classes or counts, int64 (N,); or boxes (M, 5) an image
+Batch = tuple[Tensor, Targets]  # with images, uint8 (N, 3, S, S)
+
+
+class ImageRecords(Dataset[Batch]):
+    """One split's images, fitted to the model's size; decoded once if memory allows, else anew.
+
+    It gives whole batches for lists of indices, so nothing is stacked twice.
+    """
+
+    def __init__(self, records: RecordSet, split: Split, size: int) -> None:
+        self._reader: RecordReader = records.reader(split)
+        self._task = records.task
+        self._split = split
+        self._size = size
+        self._cache: Tensor | None = None
+        self._labels: list[npt.NDArray[np.float32]] = []
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all decoded images take."""
+        return len(self) * 3 * self._size**2
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether every image is decoded already."""
+        return self._cache is not None
+
+    def cache(self) -> None:
+        """Decode every image into memory."""
+        cores = len(os.sched_getaffinity(0))
+        images = torch.empty(len(self), 3, self._size, self._size, dtype=torch.uint8)
+        starts = range(0, len(self), _CHUNK)
+        with ThreadPoolExecutor(cores) as pool:
+            for start in progress(starts, len(starts), f"reading {self._split} images"):
+                indices = range(start, min(start + _CHUNK, len(self)))
+                images[start : start + _CHUNK], labels = self._read(indices, pool)
+                self._labels.extend(labels)
+        self._cache = images
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """Return a batch."""
+        if self._cache is None:
+            images, labels = self._read(indices, None)
+        else:
+            images = self._cache[torch.as_tensor(indices)]
+            labels = [self._labels[index] for index in indices]
+        return images, _targets(labels, self._task)
+
+    def labels(self) -> npt.NDArray[np.float32]:
+        """Return the labels of all images: (N,). Only of classes or counts."""
+        each = self._labels or [self._reader[index].label for index in range(len(self))]
+        return np.array([label[0] for label in each], dtype=np.float32)
+
+    def _read(
+        self, indices: Sequence[int], pool: ThreadPoolExecutor | None
+    ) -> tuple[Tensor, list[npt.NDArray[np.float32]]]:
+        found = [self._reader[index] for index in indices]
+        try:
+            images = read_images([record.image for record in found], self._size, pool)
+        except ImageError as error:
+            raise UserError(
+                f"{self._split} record {indices[error.index]}: {error.reason}; "
+                "run the steps from ingest again"
+            ) from None
+        return images, [record.label for record in found]
+
+
+class Shuffled(Sampler[int]):
+    """Every index once an epoch, in an order that depends on seed and epoch alone.
+
+    A training that goes on after an interruption so sees the images it would have seen.
+    """
+
+    def __init__(self, length: int, seed: int) -> None:
+        self._length = length
+        self._seed = seed
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch's order; Lightning calls this."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        chance = generator(self._seed, "order", self._epoch)
+        yield from torch.randperm(self._length, generator=chance).tolist()
+
+
+class TrainingData:
+    """The training and validation images of a RecordIO folder; the test images stay unread.
+
+    Attributes:
+        task: what the labels are for.
+        classes: class names; empty for counts.
+        outputs: what a model must tell apart: classes, or counts from 0 to the largest seen.
+        fingerprint: of the image table that the records were made from.
+        digest: SHA-256 over the records' metadata and indices, for telling data apart.
+        counts: images by split, of train and val.
+        train: training images.
+        val: validation images.
+    """
+
+    def __init__(self, folder: Path, task: Task, size: int) -> None:
+        """Open the records, and decode them where they fit in memory.
+
+        Raises:
+            UserError: if they are for another task, or a split is empty.
+        """
+        records = RecordSet(folder)
+        if records.task != task:
+            raise UserError(
+                f"{folder}: records for task '{records.task}', not '{task}'; run im2rec again"
+            )
+        for split in ("train", "val"):
+            if not records.counts.get(split):
+                raise UserError(
+                    f"{folder}: no {split} images; training needs some to learn from and others "
+                    f"to choose by: raise split.{split}"
+                )
+        self.task: Task = task
+        self.classes = records.classes
+        self.fingerprint = records.fingerprint
+        self.digest = _digest(folder)
+        self.train = ImageRecords(records, "train", size)
+        self.val = ImageRecords(records, "val", size)
+        self.counts = {"train": len(self.train), "val": len(self.val)}
+        if self.train.nbytes + self.val.nbytes <= CACHE_BYTES:
+            self.train.cache()
+            self.val.cache()
+        self.outputs = len(self.classes) if task != "count" else int(self.train.labels().max()) + 1
+
+    def train_loader(self, batch_size: int, workers: int, seed: int) -> DataLoader[Batch]:
+        """Return shuffled training batches, all of the same size where there are enough images.
+
+        A small last batch would have noisy statistics in batch normalisation.
+        """
+        sampler = Shuffled(len(self.train), seed)
+        drop = len(self.train) >= batch_size
+        return _loader(
+            self.train, workers, batch_size=batch_size, sampler=sampler, drop_last=drop
+        )
+
+    def val_loader(self, batch_size: int, workers: int) -> DataLoader[Batch]:
+        """Return all validation batches in record order."""
+        return _loader(self.val, workers, batch_size=batch_size)
+
+
+def _loader(images: ImageRecords, workers: int, **options: Any) -> DataLoader[Batch]:
+    count = 0 if images.is_cached else _workers(workers)
+    return DataLoader(
+        images,
+        num_workers=count,
+        collate_fn=_as_it_is,
+        # A fork would copy the threads' locks of the libraries in whatever state they are.
+        multiprocessing_context="forkserver" if count else None,
+        persistent_workers=count > 0,
+        pin_memory=torch.cuda.is_available(),
+        **options,
+    )
+
+
+def _workers(asked: int) -> int:
+    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS) if asked < 0 else asked
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+def _targets(labels: Sequence[npt.NDArray[np.float32]], task: Task) -> Targets:
+    if task == "detect":
+        return [torch.from_numpy(detection_boxes(label).copy()) for label in labels]
+    return torch.tensor([int(label[0]) for label in labels], dtype=torch.int64)
+
+
+def _digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for name in ("meta.json", "train.idx", "val.idx"):
+        total.update((folder / name).read_bytes())
+    return total.hexdigest()

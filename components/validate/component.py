@@ -1,0 +1,34 @@
+"""The KFP component of the validate step."""
+
+from kfp import dsl
+
+from components.shared.images import DATA
+
+
+@dsl.component(base_image=DATA, install_kfp_package=False)
+def validate(
+    task: str,
+    config: str,
+    table: dsl.Input[dsl.Dataset],
+    rejected: dsl.Input[dsl.Dataset],
+    result: dsl.Output[dsl.Artifact],
+    docs: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+) -> None:
+    """Check the image table against expectations; stop the run when one is broken."""
+    from pathlib import Path
+
+    from components.shared.step import reported_errors
+    from components.validate.config import ValidateSection
+    from components.validate.validate import validate
+
+    with reported_errors():
+        validate(
+            ValidateSection.from_json(config),
+            task,
+            Path(table.path),
+            Path(rejected.path),
+            Path(result.path),
+            Path(docs.path),
+            Path(report.path),
+        )
