@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from components.shared.predictions import Prediction
@@ -10,51 +12,95 @@ from components.shared.task import Task
 Row = tuple[float, ...]  # class, score, xmin, ymin, xmax, ymax
 
 
-def difference(expected: Prediction, answer: Any, task: Task, tolerance: float) -> float:
-    """Return the largest difference between an answer and the prediction in predict's table.
+@dataclass(frozen=True)
+class Comparison:
+    """Compares answers with the predictions of the same model.
 
-    It is taken over all numbers of the answer: probabilities, counts, scores and coordinates.
-    An answer of another form, length, class or count is infinitely far away.
-
-    Args:
-        expected: the table's prediction.
-        answer: the endpoint's JSON value, see `answers.answer`.
-        task: what the form of the answer is.
-        tolerance: scores nearer than this count as tied, so their detections may come in any
-            order.
+    Attributes:
+        task: what the form of an answer is.
+        tolerance: numbers nearer than this count as equal.
+        min_score: the model leaves out weaker detections.
+        max_detections: the model keeps so many in an image, the strongest.
     """
-    try:
-        if task == "detect":
-            rows = [_row(found) for found in answer["prediction"]]
-            wanted = [
-                (float(box.label), box.score, box.xmin, box.ymin, box.xmax, box.ymax)
-                for box in expected.boxes or ()
-            ]
-            return _of_detections(wanted, rows, tolerance)
-        if task == "classify":
-            return _of_numbers(expected.probabilities or (), _numbers(answer))
-        return max(
-            _of_numbers(expected.probabilities or (), _numbers(answer["probabilities"])),
-            _of_numbers([_known(expected.count_expected)], _numbers([answer["expected_count"]])),
-            0.0 if expected.count == answer["count"] else math.inf,
-        )
-    except (TypeError, KeyError, ValueError):
-        return math.inf  # not of the task's form
+
+    task: Task
+    tolerance: float
+    min_score: float = 0.0
+    max_detections: int = 0
+
+    def difference(self, expected: Prediction, answer: Any) -> float:
+        """Return the largest difference over all numbers of an answer: see `answers.answer`.
+
+        An answer of another form, length, class or count is infinitely far away. Detections are
+        matched by rank, those with tied scores in any order. One that only one side holds is
+        passed over if so small a difference can let it cross the model's own limits.
+        """
+        try:
+            if self.task == "detect":
+                return self._of_detections(_boxes(expected), _rows(answer["prediction"]))
+            if self.task == "classify":
+                return _of_numbers(expected.probabilities or (), _numbers(answer))
+            return max(
+                _of_numbers(expected.probabilities or (), _numbers(answer["probabilities"])),
+                _of_numbers(
+                    _numbers([expected.count_expected]), _numbers([answer["expected_count"]])
+                ),
+                0.0 if expected.count == answer["count"] else math.inf,
+            )
+        except (TypeError, KeyError, ValueError):
+            return math.inf  # not of the task's form
+
+    def _of_detections(self, wanted: Sequence[Row], found: Sequence[Row]) -> float:
+        if any(after[1] > before[1] + self.tolerance for before, after in pairwise(found)):
+            return math.inf  # the highest score comes first
+        left, missed, largest = list(found), [], 0.0
+        for row in wanted:
+            gap, place = min(
+                ((_of_rows(row, other), place) for place, other in enumerate(left)),
+                default=(math.inf, 0),
+            )
+            if gap > self.tolerance:
+                missed.append(row)
+                continue
+            del left[place]
+            largest = max(largest, gap)
+        if self._may_lack(found, missed) and self._may_lack(wanted, left):
+            return largest
+        return _by_rank(wanted, found)
+
+    def _may_lack(self, rows: Sequence[Row], absent: Sequence[Row]) -> bool:
+        """Whether the model's limits, and the tolerance, explain what `rows` does not hold."""
+        is_cut = 0 < self.max_detections <= len(rows)
+        limit = max(self.min_score, rows[-1][1]) if is_cut else self.min_score
+        return all(row[1] <= limit + self.tolerance for row in absent)
 
 
-def _known(value: float | None) -> float:
-    return math.nan if value is None else value
+def _boxes(expected: Prediction) -> list[Row]:
+    return [
+        (float(box.label), box.score, box.xmin, box.ymin, box.xmax, box.ymax)
+        for box in expected.boxes or ()
+    ]
+
+
+def _rows(values: Any) -> list[Row]:
+    rows = [tuple(_numbers(row)) for row in values]
+    if any(len(row) != 6 for row in rows):
+        raise ValueError("a detection has six numbers")
+    return rows
 
 
 def _numbers(values: Any) -> list[float]:
     return [float(value) for value in values]
 
 
-def _row(values: Any) -> Row:
-    row = tuple(_numbers(values))
-    if len(row) != 6:
-        raise ValueError("a detection has six numbers")
-    return row
+def _by_rank(wanted: Sequence[Row], found: Sequence[Row]) -> float:
+    if len(wanted) != len(found):
+        return math.inf
+    return max((_of_rows(a, b) for a, b in zip(wanted, found, strict=True)), default=0.0)
+
+
+def _of_rows(wanted: Row, found: Row) -> float:
+    return _of_numbers(wanted[1:], found[1:]) if wanted[0] == found[0] else math.inf
 
 
 def _of_numbers(wanted: Sequence[float], found: Sequence[float]) -> float:
@@ -66,22 +112,3 @@ def _of_numbers(wanted: Sequence[float], found: Sequence[float]) -> float:
 def _gap(wanted: float, found: float) -> float:
     gap = abs(wanted - found)
     return math.inf if math.isnan(gap) else gap
-
-
-def _of_detections(wanted: Sequence[Row], found: Sequence[Row], tolerance: float) -> float:
-    """Match by rank; detections with tied scores by the nearest box of the same class."""
-    if len(wanted) != len(found):
-        return math.inf
-    left = list(found)
-    largest = 0.0
-    for row in wanted:
-        # Both are sorted by score: the candidates are the first one left, and those tied with it.
-        tied = [other for other in left if abs(other[1] - left[0][1]) <= 2 * tolerance]
-        gap, nearest = min((_of_rows(row, other), other) for other in tied)
-        left.remove(nearest)
-        largest = max(largest, gap)
-    return largest
-
-
-def _of_rows(wanted: Row, found: Row) -> float:
-    return _of_numbers(wanted[1:], found[1:]) if wanted[0] == found[0] else math.inf

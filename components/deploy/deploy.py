@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from components.deploy.compare import Comparison
 from components.deploy.config import DeploySection
 from components.deploy.process import serve_command, serving
 from components.deploy.smoke import Latency, check_answers, check_refusal, choose_samples, measure
+from components.shared.archive import read_archive
 from components.shared.errors import UserError
+from components.shared.predictions import read_identity
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,13 @@ def deploy(section: DeploySection, release: Release, endpoint: Path) -> None:
             answers a damaged image, or is slower than allowed.
     """
     registered = _read_version(release.version)
-    task, samples = choose_samples(release.records, release.predictions, section.smoke_images)
+    archive = read_archive(release.model)
+    _check_identity(archive.sha256, registered["model_version"], release)
+    card = archive.card
+    comparison = Comparison(card.task, section.tolerance, card.min_score, card.max_detections)
+    samples = choose_samples(release.records, release.predictions, section.smoke_images)
     with serving(release.model, section.start_timeout_s) as client:
-        _check_identity(client, registered["model_version"], release)
-        largest = check_answers(client, task, samples, section.tolerance)
+        largest = check_answers(client, samples, comparison)
         check_refusal(client, samples[0])
         latency = measure(client, samples)
     _judge(latency, section.max_latency_ms)
@@ -88,12 +92,17 @@ def _read_version(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _check_identity(client: httpx.Client, expected: str, release: Release) -> None:
-    served = client.get("/ping").json()["version"]
-    if served != expected:
+def _check_identity(found: str, expected: str, release: Release) -> None:
+    if found != expected:
         raise UserError(
-            f"{release.model}: is version {served}, but {release.version} names {expected}; "
+            f"{release.model}: is version {found}, but {release.version} names {expected}; "
             "register and deploy the same archive"
+        )
+    answered = read_identity(release.predictions).version
+    if answered != expected:
+        raise UserError(
+            f"{release.predictions}: holds the predictions of version {answered}, not of "
+            f"{expected}; run predict again with this model"
         )
 
 

@@ -12,11 +12,10 @@ from typing import Any
 import httpx
 
 from components.deploy.answers import answer
-from components.deploy.compare import difference
+from components.deploy.compare import Comparison
 from components.shared.errors import UserError
 from components.shared.predictions import Prediction, iter_predictions
 from components.shared.recordio import RecordSet
-from components.shared.task import Task
 
 _JSON_EVERY = 4  # this share of the images is sent as base64 in JSON too
 _TIMED_REQUESTS = 20  # at least
@@ -40,8 +39,8 @@ class Latency:
     p90: float
 
 
-def choose_samples(records: Path, predictions: Path, count: int) -> tuple[Task, list[Sample]]:
-    """Return the task, and up to `count` test images spread evenly over the test split.
+def choose_samples(records: Path, predictions: Path, count: int) -> list[Sample]:
+    """Return up to `count` test images spread evenly over the test split.
 
     Raises:
         UserError: if there are no test images, or one of them is missing in the predictions.
@@ -64,12 +63,10 @@ def choose_samples(records: Path, predictions: Path, count: int) -> tuple[Task, 
             f"{predictions}: holds no prediction for test image '{missing[0]}' ({len(missing)} "
             "missing); run predict again on these records"
         )
-    return record_set.task, [Sample(key, image, found[key]) for key, image in images.items()]
+    return [Sample(key, image, found[key]) for key, image in images.items()]
 
 
-def check_answers(
-    client: httpx.Client, task: Task, samples: Sequence[Sample], tolerance: float
-) -> float:
+def check_answers(client: httpx.Client, samples: Sequence[Sample], comparison: Comparison) -> float:
     """Send each image as bytes, and some as JSON too; return the largest difference found.
 
     Raises:
@@ -82,9 +79,9 @@ def check_answers(
         if place % _JSON_EVERY == 0:
             answers.append(_ask_in_json(client, sample))
         for found in answers:
-            gap = difference(sample.expected, found, task, tolerance)
-            if gap > tolerance:
-                raise UserError(_mismatch(sample, found, task, gap, tolerance))
+            gap = comparison.difference(sample.expected, found)
+            if gap > comparison.tolerance:
+                raise UserError(_mismatch(sample, found, comparison, gap))
             largest = max(largest, gap)
     return largest
 
@@ -144,11 +141,11 @@ def _type_of(image: bytes) -> dict[str, str]:
     return {"Content-Type": "application/x-image"}
 
 
-def _mismatch(sample: Sample, found: Any, task: Task, gap: float, tolerance: float) -> str:
-    wanted = json.dumps(answer(sample.expected, task))
+def _mismatch(sample: Sample, found: Any, comparison: Comparison, gap: float) -> str:
+    wanted = json.dumps(answer(sample.expected, comparison.task))
     return (
         f"deploy: the endpoint's answer for test image '{sample.image_id}' differs from predict's "
-        f"by {gap:.3g}; at most {tolerance:g} is allowed (deploy.tolerance)\n"
+        f"by {gap:.3g}; at most {comparison.tolerance:g} is allowed (deploy.tolerance)\n"
         f"  predict:  {wanted[:_SHOWN]}\n"
         f"  endpoint: {json.dumps(found)[:_SHOWN]}"
     )

@@ -46,9 +46,7 @@ def write_report(
 ) -> None:
     """Write the report of an evaluation to `path`."""
     task = joined.info.task
-    subtitle = (
-        f"{joined.identity.name}, {task}: {len(joined.test):,} test images that the model never saw"
-    )
+    subtitle = f"Task {task}, {len(joined.test):,} test images that were never trained on"
     report = Report(f"Evaluation of {joined.identity.name}", subtitle)
     _verdict(report, evaluation)
     report.tiles(_tiles(evaluation, task))

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -25,10 +26,11 @@ def progress(
         label: what is being done, e.g. `reading images`.
         every: fewest seconds between two plain lines.
     """
-    if sys.stderr.isatty():
+    # Not every image that uses this has tqdm; there, a terminal gets lines as well.
+    if sys.stderr.isatty() and find_spec("tqdm"):
         from tqdm import tqdm  # noqa: PLC0415 -- a log never needs it
 
-        yield from tqdm(iterable, total=total, desc=label, unit_scale=True)
+        yield from tqdm(iterable, total=total, desc=label)
         return
     yield from _with_lines(iterable, total, label, every)
 

@@ -1,12 +1,9 @@
 """Great Expectations, offline and silent: run expectations over frames, sum up what they found."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when the package is imported
 
 import great_expectations as gx
 import pandas as pd

@@ -16,6 +16,7 @@ from components.validate.report import write_report
 from components.validate.suite import checks
 
 _NAMED: Final = 3  # examples in an error message; the result file has more
+_SHOWN: Final = 24  # characters of a value in a message
 
 
 def validate(
@@ -97,4 +98,5 @@ def _line(one: Outcome) -> str:
 def _show(value: Any) -> str:
     if value is None:
         return "missing"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}\N{HORIZONTAL ELLIPSIS}"

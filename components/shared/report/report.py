@@ -167,7 +167,7 @@ class Report:
 def format_value(value: object) -> str:
     """Return a cell's text.
 
-    Numbers from 0.1 have three decimals (one from 100), smaller ones four significant digits;
+    Numbers from 0.1 have three decimals (one from 100), smaller ones three significant digits;
     thousands are separated. What is missing or not finite is a dash.
     """
     if value is None or (isinstance(value, Real) and not math.isfinite(value)):
@@ -181,7 +181,7 @@ def format_value(value: object) -> str:
     value = float(value)
     size = abs(value)
     if size and (size < 0.1 or size >= 1e9):
-        return f"{value:.4g}"
+        return f"{value:.3g}"
     return f"{value:,.1f}" if size >= 100 else f"{value:.3f}"
 
 

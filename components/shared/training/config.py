@@ -11,8 +11,8 @@ Model = Literal[
     "ssd_resnet50", "fcos_resnet18",  # detect
 ]  # fmt: skip
 
-# The models that detect, and the smallest edge of the images each can see.
-DETECTORS: Final = {"ssd_resnet50": 96, "fcos_resnet18": 64}
+# Edge in pixels under which a model's coarsest feature maps would vanish.
+SMALLEST_IMAGE: Final = {"ssd_resnet50": 96, "fcos_resnet18": 64}
 
 
 class TrainAugmentSection(Section):
@@ -76,20 +76,8 @@ class TrainSection(Section):
     augment: TrainAugmentSection = TrainAugmentSection()
 
     @model_validator(mode="after")
-    def _suits_the_model(self) -> Self:
-        if self.model not in DETECTORS:
-            if self.augment.mosaic:
-                raise ValueError(f"augment.mosaic is only for models that detect, not {self.model}")
-            return self
-        if self.image_size < DETECTORS[self.model]:
-            raise ValueError(f"{self.model} needs an image_size of {DETECTORS[self.model]} or more")
-        # Mirrored borders and mixed images show objects without boxes.
-        unsuited = {
-            "augment.pad": self.augment.pad,
-            "augment.mixup": self.augment.mixup,
-            "label_smoothing": self.label_smoothing,
-        }
-        used = [name for name, value in unsuited.items() if value]
-        if used:
-            raise ValueError(f"{', '.join(used)}: not for {self.model}, a model that detects")
+    def _shows_enough_to_the_model(self) -> Self:
+        smallest = SMALLEST_IMAGE.get(self.model, 0)
+        if self.image_size < smallest:
+            raise ValueError(f"{self.model} needs an image_size of {smallest} or more")
         return self

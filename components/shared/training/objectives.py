@@ -20,7 +20,7 @@ from components.shared.training.image_augment import augment_images, mixup
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch gave: losses (N,), answers and truths of each image, all on the CPU."""
+    """What a batch gave: losses (N,), answers and truths of each image."""
 
     losses: Tensor
     answers: Any
@@ -33,10 +33,12 @@ class Objective(ABC):
     Attributes:
         metric: the validation metric by which an epoch is chosen.
         higher: whether more of it is better.
+        judges_training: whether outcomes cost so little that training batches are judged too.
     """
 
     metric: ClassVar[str]
     higher: ClassVar[bool]
+    judges_training: ClassVar[bool] = True
 
     def __init__(self, section: TrainSection, outputs: int) -> None:
         self._section = section
@@ -104,7 +106,7 @@ class Classify(Objective):
         # A count above the largest that was trained on is as wrong as the largest can be.
         known = targets.clamp(max=self._outputs - 1)
         losses = network.losses(outputs, functional.one_hot(known, self._outputs).float())
-        return Outcome(losses.cpu(), network.probabilities(outputs).cpu(), targets.cpu())
+        return Outcome(losses, network.probabilities(outputs), targets)
 
     def _metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float]:
         answers, truths = _joined(outcomes)
@@ -131,6 +133,7 @@ class Detect(Objective):
 
     metric = "ap"
     higher = True
+    judges_training = False
 
     def augment(
         self, images: Tensor, targets: Targets, chance: torch.Generator

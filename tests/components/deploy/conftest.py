@@ -12,15 +12,18 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 import uvicorn
 from PIL import Image
 
 from components.deploy.app import create_app
 from components.deploy.request import Limits
+from components.shared.archive import ModelCard, write_archive
+from components.shared.models import create_model
 from components.shared.predictions import ModelIdentity, Prediction
 from components.shared.recordio import RecordWriter
 from components.shared.task import Task
-from components.shared.transforms import ImageError
+from components.shared.transforms import MEAN, STD, ImageError
 
 
 class Brightness:
@@ -113,3 +116,38 @@ def _served(model: Brightness, limits: Limits | None) -> Iterator[httpx.Client]:
         model.hold.set()
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def make_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that writes a real model archive with random weights."""
+
+    def make(task: Task = "classify", seed: int = 0) -> Path:
+        path = tmp_path_factory.mktemp("model") / "model.tar.gz"
+        name, size = ("fcos_resnet18", 64) if task == "detect" else ("resnet_small", 32)
+        classes = ("dark", "light")
+        outputs = 4 if task == "count" else 2
+        torch.manual_seed(seed)
+        network = create_model(name, task, outputs=outputs, image_size=size)
+        card = ModelCard(
+            name=name,
+            task=task,
+            classes=classes,
+            outputs=outputs,
+            image_size=size,
+            mean=MEAN,
+            std=STD,
+            nms_threshold=0.5,
+            min_score=0.001,
+            max_detections=20,
+            metrics={},
+            epoch=1,
+            seed=seed,
+            settings={},
+            data={},
+            libraries={},
+        )
+        write_archive(path, card, network.state_dict(), "A model for tests.")
+        return path
+
+    return make

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from components.deploy.compare import Comparison
 from components.deploy.smoke import (
     Sample,
     check_answers,
@@ -22,7 +23,7 @@ from components.shared.predictions import ModelIdentity, Prediction, write_predi
 
 Encode = Callable[..., bytes]
 WriteRecords = Callable[..., Path]
-TOLERANCE = 1e-3
+CLASSIFY = Comparison("classify", 1e-3)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def samples(
     tmp_path: Path, write_records: WriteRecords, model: Any, images: list[bytes]
 ) -> list[Sample]:
     predictions = _predictions(tmp_path / "predictions", model, images)
-    return choose_samples(write_records("classify", images), predictions, 5)[1]
+    return choose_samples(write_records("classify", images), predictions, 5)
 
 
 def test_samples_are_spread_over_the_test_images(
@@ -63,9 +64,8 @@ def test_no_more_samples_than_images(
 ) -> None:
     predictions = _predictions(tmp_path / "predictions", model, images[:3])
 
-    task, samples = choose_samples(write_records("classify", images[:3]), predictions, 16)
+    samples = choose_samples(write_records("classify", images[:3]), predictions, 16)
 
-    assert task == "classify"
     assert [sample.image_id for sample in samples] == ["t/000", "t/001", "t/002"]
 
 
@@ -88,7 +88,7 @@ def test_an_image_that_predict_did_not_see(
 def test_equal_answers_pass(
     serve: Callable[..., httpx.Client], model: Any, samples: list[Sample]
 ) -> None:
-    assert check_answers(serve(model), "classify", samples, TOLERANCE) < 1e-6
+    assert check_answers(serve(model), samples, CLASSIFY) < 1e-6
 
 
 def test_another_answer_is_named_with_image_both_answers_and_tolerance(
@@ -98,7 +98,7 @@ def test_another_answer_is_named_with_image_both_answers_and_tolerance(
     samples[3] = dataclasses.replace(samples[3], expected=odd)
 
     with pytest.raises(UserError) as caught:
-        check_answers(serve(model), "classify", samples, TOLERANCE)
+        check_answers(serve(model), samples, CLASSIFY)
 
     message = str(caught.value)
     assert "test image 't/015'" in message
@@ -113,7 +113,7 @@ def test_a_request_that_fails_is_named(
     samples[2] = dataclasses.replace(samples[2], image=b"not an image")
 
     with pytest.raises(UserError, match=r"'t/010' with status 400: .*not an image"):
-        check_answers(serve(model), "classify", samples, TOLERANCE)
+        check_answers(serve(model), samples, CLASSIFY)
 
 
 def test_a_damaged_image_must_be_refused(

@@ -13,6 +13,7 @@ from components.evaluate.config import EvaluateSection
 from components.evaluate.evaluate import evaluate
 from components.evaluate.evaluation import Evaluation
 from components.evaluate.join import Sample
+from components.shared.predictions import Prediction
 from components.shared.task import Task
 
 CLASSES = {"classify": ["bicycle", "motorcycle", "boat"], "count": [], "detect": ["RBC", "WBC"]}
@@ -127,3 +128,35 @@ def test_a_missing_images_folder_leaves_the_gallery_empty(
     page = (tmp_path / "r.html").read_text()
     assert "24 of the worst images are not shown" in page
     assert "Nothing to show." in page
+
+
+@pytest.mark.parametrize("task", ["classify", "count", "detect"])
+def test_a_single_image_of_a_single_class(
+    task: Task, project: Callable[..., Any], sample: Callable[..., Sample]
+) -> None:
+    answer = {
+        "classify": Prediction(0, 1.0, (1.0,)),
+        "count": Prediction(count=0, count_expected=0.0, probabilities=(1.0,)),
+        "detect": Prediction(score=0.0, count=0, boxes=()),
+    }[task]
+    one = [sample(label=0, count=0, prediction=answer)]
+    files = project(task, [] if task == "count" else ["only"], one, one)
+    inputs = (files.predictions, files.table, files.images, files.model)
+    result = evaluate(EvaluateSection(), task, 7, *inputs, files.report, files.verdict)
+    perfect = {"classify": ("accuracy", 1), "count": ("rmse", 0), "detect": ("count_mae", 0)}
+    name, value = perfect[task]
+    assert result.metrics[name] == value
+    assert "Passed" in files.report.read_text()
+
+
+def test_many_classes_fit_one_page(
+    project: Callable[..., Any], classified: Callable[[int, int, int], list[Sample]]
+) -> None:
+    names = [f"{index:03d}.A_breed_with_a_rather_long_name" for index in range(133)]
+    files = project("classify", names, classified(20, 133, 1), classified(150, 133, 2))
+    inputs = (files.predictions, files.table, files.images, files.model)
+    result = evaluate(
+        EvaluateSection(bootstrap=20), "classify", 7, *inputs, files.report, files.verdict
+    )
+    assert len(result.rows) == 133
+    assert files.report.stat().st_size < 5_000_000

@@ -321,13 +321,9 @@ def test_a_pickle_cannot_run_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_a_pickle_of_arrays_is_read_whatever_its_protocol(protocol: int) -> None:
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_of_arrays_is_read(protocol: int) -> None:
     content = {"data": np.arange(6, dtype=np.uint8).reshape(2, 3), "n": [1], "b": b"\xff", "e": b""}
-    if protocol == 5:
-        with pytest.raises(UserError, match="would load"):
-            load_pickle(pickle.dumps(content, protocol=protocol), "p")
-        return
     read = load_pickle(pickle.dumps(content, protocol=protocol), "p")
     assert (read["data"] == content["data"]).all()
     assert (read["n"], read["b"], read["e"]) == ([1], b"\xff", b"")

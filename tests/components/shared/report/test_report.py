@@ -142,6 +142,7 @@ def test_text_is_escaped() -> None:
     assert _Page(html).open == []
 
 
+@pytest.mark.slow
 def test_two_hundred_photos_stay_under_five_megabytes() -> None:
     # Blurred noise compresses about as badly as a photograph full of texture.
     photo = _picture(160).resize((600, 600), Image.Resampling.BICUBIC)

@@ -8,9 +8,9 @@ from torchvision.models import resnet18, resnet50
 from components.shared.models.detection import create_detector
 from components.shared.models.detection.backbone import resnet18 as resnet18_body
 from components.shared.models.detection.detector import Detector, Outputs
-from components.shared.training.config import DETECTORS
+from components.shared.training.config import SMALLEST_IMAGE, TrainSection
 
-NAMES = list(DETECTORS)
+NAMES = ["ssd_resnet50", "fcos_resnet18"]
 
 
 class _Given(Detector):
@@ -166,10 +166,12 @@ def test_refuses_what_it_cannot_build(name: str, size: int, stages: int, message
         create_detector(name, 1, size, 0.5, stages)
 
 
-@pytest.mark.parametrize(("name", "smallest"), DETECTORS.items())
+@pytest.mark.parametrize(("name", "smallest"), SMALLEST_IMAGE.items())
 def test_the_config_knows_the_smallest_images(name: str, smallest: int) -> None:
     detector = create_detector(name, 1, smallest, 0.5, 0)
 
     assert detector.loss(detector(torch.randn(1, 3, smallest, smallest)), [torch.empty(0, 5)])
     with pytest.raises(ValueError, match=f"at least {smallest}"):
         create_detector(name, 1, smallest - 1, 0.5, 0)
+    with pytest.raises(ValueError, match=f"image_size of {smallest} or more"):
+        TrainSection.model_validate({"model": name, "image_size": smallest - 1})

@@ -1,0 +1,156 @@
+"""RecordIO against MXNet itself: what it writes we read, what we write it reads."""
+
+import pickle
+import struct
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.shared.errors import UserError
+from components.shared.recordio import (
+    MAGIC,
+    Record,
+    RecordReader,
+    RecordWriter,
+    detection_boxes,
+    detection_label,
+    frame,
+    pack,
+    read_list,
+    unpack,
+)
+
+WORD = struct.pack("<I", MAGIC)
+
+# Bytes in which the format's own magic number is frequent, at every alignment.
+payloads = st.lists(st.sampled_from([WORD, b"a", b"bc", b"def", b"\0", b""]), max_size=12).map(
+    b"".join
+)
+labels = st.one_of(
+    st.integers(0, 1000).map(float),
+    st.lists(st.floats(0, 1, width=32), min_size=1, max_size=12),
+)
+
+
+def header(index: int, label: float | list[float]) -> "mx.recordio.IRHeader":
+    if isinstance(label, float):
+        return mx.recordio.IRHeader(0, label, index, 0)
+    return mx.recordio.IRHeader(0, np.array(label, dtype=np.float32), index, 0)
+
+
+def test_files_are_byte_for_byte_mxnets(tmp_path: Path) -> None:
+    rows: list[tuple[float | list[float], bytes]] = [
+        (3.0, b"jpeg"),
+        ([2, 5, 0, 0.1, 0.2, 0.3, 0.4], WORD + b"x" + WORD * 2),
+        (0.0, b""),
+    ]
+    with RecordWriter(tmp_path / "ours.rec", tmp_path / "ours.idx") as writer:
+        for index, (label, image) in enumerate(rows):
+            writer.write(index, label, image)
+    theirs = mx.recordio.MXIndexedRecordIO(
+        str(tmp_path / "theirs.idx"), str(tmp_path / "theirs.rec"), "w"
+    )
+    for index, (label, image) in enumerate(rows):
+        theirs.write_idx(index, mx.recordio.pack(header(index, label), image))
+    theirs.close()
+    assert (tmp_path / "ours.rec").read_bytes() == (tmp_path / "theirs.rec").read_bytes()
+    assert (tmp_path / "ours.idx").read_text() == (tmp_path / "theirs.idx").read_text()
+
+
+@given(st.lists(st.tuples(labels, payloads), min_size=1, max_size=8))
+def test_mxnet_and_we_read_the_same(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float | list[float], bytes]]
+) -> None:
+    folder = tmp_path_factory.mktemp("records")
+    with RecordWriter(folder / "a.rec", folder / "a.idx") as writer:
+        for index, (label, image) in enumerate(rows):
+            writer.write(index, label, image)
+    ours = RecordReader(folder / "a.rec")
+    theirs = mx.recordio.MXIndexedRecordIO(str(folder / "a.idx"), str(folder / "a.rec"), "r")
+    assert len(ours) == len(rows)
+    for index, (label, image) in enumerate(rows):
+        found, (their_header, their_image) = ours[index], mx.recordio.unpack(theirs.read_idx(index))
+        assert found.image == their_image == image
+        assert found.index == their_header.id == index
+        np.testing.assert_array_equal(found.label, np.atleast_1d(np.array(label, dtype=np.float32)))
+        np.testing.assert_array_equal(found.label, np.atleast_1d(their_header.label))
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    rec = tmp_path / "three.rec"
+    with RecordWriter(rec, rec.with_suffix(".idx")) as writer:
+        for index in (2, 0, 1):
+            writer.write(index, float(index), b"image %d" % index * 10)
+    return rec
+
+
+def test_the_index_is_in_the_order_of_ids_whatever_was_written_first(three: Path) -> None:
+    reader = RecordReader(three)
+    assert [reader[i].index for i in range(3)] == [0, 1, 2]
+
+
+def test_a_reader_travels_to_worker_processes(three: Path) -> None:
+    reader = RecordReader(three)
+    before = reader[1]
+    copied: RecordReader = pickle.loads(pickle.dumps(reader))  # noqa: S301 - our own object
+    assert isinstance(before, Record)
+    assert copied[1].image == before.image
+
+
+@pytest.mark.parametrize("keep", [3, 20, 60])
+def test_a_cut_file_is_named_with_the_place(three: Path, keep: int) -> None:
+    three.write_bytes(three.read_bytes()[:keep])
+    with pytest.raises(UserError, match=r"three\.rec: damaged at byte \d+"):
+        RecordReader(three)[0]
+
+
+def test_a_wrong_offset_is_no_record(three: Path) -> None:
+    three.with_suffix(".idx").write_text("0\t4\n")
+    with pytest.raises(UserError, match="no record starts here"):
+        RecordReader(three)[0]
+
+
+@pytest.mark.parametrize("text", ["0\n", "a\tb\n", "0\t1\t2\n"])
+def test_a_wrong_index_is_named(three: Path, text: str) -> None:
+    three.with_suffix(".idx").write_text(text)
+    with pytest.raises(UserError, match=r"three\.idx: not an index"):
+        RecordReader(three)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.idx: cannot be read"):
+        RecordReader(tmp_path / "none.rec")
+
+
+def test_a_record_too_long_for_the_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="RecordIO holds up to"):
+        frame(bytes(1 << 29))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\1\0\0\0" + bytes(20)])
+def test_a_payload_shorter_than_its_header_says_is_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError, match=r"no image record|does not fit"):
+        unpack(payload)
+
+
+def test_boxes_survive_the_label() -> None:
+    boxes = [(0, 0.1, 0.2, 0.3, 0.4), (2, 0.0, 0.0, 1.0, 1.0)]
+    label = unpack(pack(7, detection_label(boxes), b"")).label
+    assert label[:2].tolist() == [2, 5]
+    np.testing.assert_allclose(detection_boxes(label), np.array(boxes, dtype=np.float32))
+    assert detection_boxes(detection_label([])).shape == (0, 5)
+
+
+def test_a_class_label_is_no_box_label() -> None:
+    with pytest.raises(ValueError, match="not a detection label"):
+        detection_boxes(np.array([3], dtype=np.float32))
+
+
+def test_ids_come_from_the_last_column_without_their_extension(tmp_path: Path) -> None:
+    (tmp_path / "a.lst").write_text("0\t1\ttrain/001.Breed/x.y.jpg\n1\t2\t5\t0\tb.png\n")
+    assert read_list(tmp_path / "a.lst") == ["train/001.Breed/x.y", "b"]
