@@ -49,11 +49,11 @@ def write_report(
     subtitle = f"Task {task}, {len(joined.test):,} test images that were never trained on"
     report = Report(f"Evaluation of {joined.identity.name}", subtitle)
     _verdict(report, evaluation)
-    report.tiles(_tiles(evaluation, task))
-    _numbers(report, evaluation, benchmark)
+    report.tiles(_tiles(evaluation, task, benchmark))
     _plots(report, evaluation, measured, task)
-    _rows(report, measured, task)
     _worst(report, joined, measured, images, worst)
+    _numbers(report, evaluation, benchmark)
+    _rows(report, measured, task)
     _provenance(report, evaluation, joined)
     report.write(path)
 
@@ -67,7 +67,7 @@ def _verdict(report: Report, evaluation: Evaluation) -> None:
     report.banner(verdict.sentence, lines, kind)
 
 
-def _tiles(evaluation: Evaluation, task: Task) -> list[Tile]:
+def _tiles(evaluation: Evaluation, task: Task, benchmark: BenchmarkSection) -> list[Tile]:
     tiles = []
     judged = {rule.metric: rule.passed for rule in evaluation.verdict.rules}
     for name in _HEADLINES[task]:
@@ -80,6 +80,8 @@ def _tiles(evaluation: Evaluation, task: Task) -> list[Tile]:
         baseline = evaluation.metrics.get(_BASELINES.get(name, ""))
         if baseline is not None:
             details.append(f"one answer for all: {baseline:.3f}")
+        if benchmark.name and name in benchmark.metrics:
+            details.append(f"{benchmark.name}: {benchmark.metrics[name]:.3f}")
         kind: Kind = "info" if name not in judged else ("good" if judged[name] else "bad")
         tiles.append(Tile(NAMES[name], f"{evaluation.metrics[name]:.3f}", "; ".join(details), kind))
     return tiles
@@ -203,7 +205,7 @@ def _rows(report: Report, measured: Measured, task: Task) -> None:
     report.section(title)
     report.table(
         [_column(name) for name in names],
-        ([_text(row[name]) if name in ("class", "count") else row[name] for name in names]
+        ([str(row[name]) if name in ("class", "count") else row[name] for name in names]
          for row in measured.rows),
     )  # fmt: skip
 
@@ -245,7 +247,3 @@ def _column(name: str) -> str:
     return {"n": "Images", "ap": "AP", "ap50": "AP50", "rmse": "RMSE", "f1": "F1"}.get(
         name, NAMES.get(name, name.replace("_", " ").capitalize())
     )
-
-
-def _text(value: object) -> str:
-    return str(value)

@@ -31,7 +31,7 @@ def stacked_bars(names: Sequence[str], parts: Mapping[str, Sequence[int]], what:
     axes.set_axisbelow(True)
     axes.grid(axis="x")
     if len(parts) > 1:
-        axes.legend(loc="lower right", ncols=min(len(parts), 3))
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(len(parts), 4))
     return figure
 
 

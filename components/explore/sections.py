@@ -13,6 +13,7 @@ from components.explore.statistics import AREA_EDGES, NO_SPLIT, Statistics, summ
 from components.shared.report import SERIES, DrawnBox, Picture, Report, Tile, draw_boxes
 
 _MANY: Final = 30  # classes above which only the most and least frequent are drawn
+_FEW: Final = 12  # different numbers that are worth a table
 _TOGETHER: Final = 20  # classes in the co-occurrence matrix
 _EXTREMES: Final = 4
 _REASONS: Final = 50
@@ -74,7 +75,7 @@ def add_numbers(report: Report, found: Statistics) -> None:
         rows |= {split: summarize(numbers) for split, numbers in by_split.items()}
     headers = ["", *rows["all images"]]
     report.table(headers, [[name, *values.values()] for name, values in rows.items()])
-    if len(whole) <= _MANY:
+    if len(whole) <= _FEW:
         share = [[n, whole[n], f"{whole[n] / found.images:.1%}"] for n in sorted(whole)]
         report.table([what.capitalize(), "Images", "Share"], share)
 
@@ -195,17 +196,27 @@ def _add_together(report: Report, found: Statistics) -> None:
 
 def _picture(one: Sample, found: Statistics, edge: int, prefix: str = "") -> Picture:
     image_id = one.row["image_id"]
-    boxes = [_drawn(box, found) for box in one.row["boxes"] or ()]
+    boxes = _drawn(one.row["boxes"] or (), found)
     image = draw_boxes(one.image, boxes, edge) if boxes else one.image
     words = _words(one.row, found)
     return Picture(image, f"{image_id}: {words}", f"{prefix}{words} ({image_id})")
 
 
-def _drawn(box: dict[str, Any], found: Statistics) -> DrawnBox:
-    corners = (box["xmin"], box["ymin"], box["xmax"], box["ymax"])
-    # With one class its name on every box says nothing.
-    name = found.class_name(box["label"]) if len(found.info.classes) > 1 else ""
-    return DrawnBox(*corners, label=name, color=SERIES[box["label"] % len(SERIES)])
+def _drawn(boxes: Sequence[dict[str, Any]], found: Statistics) -> list[DrawnBox]:
+    """Return boxes in their class's colour; the first of each class bears its name.
+
+    With one class, or on every box of a crowd, names would only hide the picture.
+    """
+    drawn: list[DrawnBox] = []
+    named: set[int] = set()
+    for box in boxes:
+        label = box["label"]
+        new = len(found.info.classes) > 1 and label not in named
+        named.add(label)
+        corners = (box["xmin"], box["ymin"], box["xmax"], box["ymax"])
+        name = found.class_name(label) if new else ""
+        drawn.append(DrawnBox(*corners, label=name, color=SERIES[label % len(SERIES)]))
+    return drawn
 
 
 def _words(row: dict[str, Any], found: Statistics) -> str:

@@ -135,22 +135,22 @@ def _add_geometry(found: Statistics, boxes: pa.StructArray) -> None:
     found.areas += np.histogram(areas, AREA_EDGES)[0]
 
 
-def summarize(values: Counter[int]) -> dict[str, float]:
+def summarize(values: Counter[int]) -> dict[str, int | float]:
     """Return number, mean, standard deviation, quartiles, smallest and largest of a tally."""
     numbers = np.array(sorted(values), float)
     weights = np.array([values[int(number)] for number in numbers], float)
-    total = weights.sum()
+    total = int(weights.sum())
     mean = float((numbers * weights).sum() / total)
     ends = np.cumsum(weights)
     # The smallest value that a quarter, a half, three quarters of the images do not exceed.
-    quartiles = [float(numbers[np.searchsorted(ends, total * q)]) for q in (0.25, 0.5, 0.75)]
+    quartiles = [int(numbers[np.searchsorted(ends, total * q)]) for q in (0.25, 0.5, 0.75)]
     return {
-        "images": float(total),
+        "images": total,
         "mean": mean,
         "std": float(np.sqrt((weights * (numbers - mean) ** 2).sum() / total)),
-        "min": float(numbers[0]),
+        "min": int(numbers[0]),
         "25 %": quartiles[0],
         "median": quartiles[1],
         "75 %": quartiles[2],
-        "max": float(numbers[-1]),
+        "max": int(numbers[-1]),
     }

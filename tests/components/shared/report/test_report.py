@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from components.shared import report as report_module
 from components.shared.report import Picture, Report, Tile
 from components.shared.report.report import format_value
 
@@ -215,7 +216,7 @@ def test_format_value(value: object, text: str) -> None:
 )  # fmt: skip
 def test_text_has_contrast(scheme: str, ink: str, paper: str) -> None:
     """WCAG 2.2, success criterion 1.4.3 (AA): at least 4.5 to 1."""
-    style = Path("components/shared/report/style.css").read_text()
+    style = (Path(report_module.__file__).parent / "style.css").read_text()
     light, dark = style.split("prefers-color-scheme: dark")
     colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
     lighter, darker = sorted((_luminance(colors[ink]), _luminance(colors[paper])), reverse=True)

@@ -1,0 +1,113 @@
+"""What holds for every table: no group straddles, nobody is lost, order does not matter."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.shared.table import TableInfo, iter_rows, write_rows
+from components.split.config import SplitSection
+from components.split.split import split
+
+CLASSES = ("a", "b", "c")
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows with labels and groups of the source, which run across id blocks."""
+    number = draw(st.integers(12, 120))
+    groups = draw(st.lists(st.integers(0, number), min_size=number, max_size=number))
+    labels = draw(st.lists(st.integers(0, 2), min_size=number, max_size=number))
+    return [
+        {
+            "image_id": f"{i:04d}", "sha256": f"{i:064x}", "width": 8, "height": 8,
+            "format": "png", "group": f"g{group:04d}", "split": None, "label": label,
+            "count": None, "boxes": None, "source": f"{i}.png", "attributes": {},
+        }
+        for i, (group, label) in enumerate(zip(groups, labels, strict=True))
+    ]  # fmt: skip
+
+
+def divide(rows: list[dict[str, Any]], seed: int, **changes: Any) -> list[dict[str, Any]]:
+    section = SplitSection(near_duplicates=False, **changes)
+    with tempfile.TemporaryDirectory() as folder:
+        table, out = Path(folder) / "in.parquet", Path(folder) / "out.parquet"
+        write_rows(table, rows, TableInfo("classify", CLASSES))
+        split(section, "classify", seed, Path(folder), table, out)
+        return list(iter_rows(out))
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(), st.integers(0, 2**31), st.randoms(use_true_random=False))
+def test_the_split_is_by_group_whole_and_independent_of_order(
+    rows: list[dict[str, Any]], seed: int, random: Any
+) -> None:
+    if len({row["group"] for row in rows}) < 3:
+        return
+    found = divide(rows, seed)
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+
+    assert [row["image_id"] for row in found] == [row["image_id"] for row in rows]
+    assert all(row["split"] in {"train", "val", "test"} for row in found)
+    of_group: dict[str, set[str]] = {}
+    for before, after in zip(rows, found, strict=True):
+        of_group.setdefault(before["group"], set()).add(after["split"])
+        assert after["group"] == before["group"]
+    assert all(len(splits) == 1 for splits in of_group.values())
+
+    again = {row["image_id"]: (row["split"], row["group"]) for row in divide(shuffled, seed)}
+    assert again == {row["image_id"]: (row["split"], row["group"]) for row in found}
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(), st.integers(0, 2**31))
+def test_shares_are_off_by_less_than_the_largest_group_and_a_class_each(
+    rows: list[dict[str, Any]], seed: int
+) -> None:
+    sizes = Counter(row["group"] for row in rows)
+    if len(sizes) < 3:
+        return
+    counts = Counter(row["split"] for row in divide(rows, seed))
+    slack = max(sizes.values()) + len(CLASSES)
+    for name, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
+        assert counts[name] >= 1
+        assert abs(counts[name] - share * len(rows)) <= slack
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables(), st.integers(0, 2**31))
+def test_groups_joined_through_id_blocks_do_not_straddle(
+    rows: list[dict[str, Any]], seed: int
+) -> None:
+    # Groups of the source that span few blocks: with random ones all blocks become one group.
+    rows = [row | {"group": f"g{int(row['image_id']) // 7}"} for row in rows]
+    if len(rows) < 50:
+        return
+    found = divide(rows, seed, id_block=5)
+    for key in ("group", "block"):
+        of_key: dict[str, set[str]] = {}
+        for before, after in zip(rows, found, strict=True):
+            value = before["group"] if key == "group" else str(int(before["image_id"]) // 5)
+            of_key.setdefault(value, set()).add(after["split"])
+        assert all(len(splits) == 1 for splits in of_key.values())
+
+
+def test_singles_meet_the_shares_to_the_image() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "image_id": f"{i:04d}", "sha256": f"{i:064x}", "width": 8, "height": 8,
+            "format": "png", "group": f"{i:04d}", "split": None, "label": int(label),
+            "count": None, "boxes": None, "source": f"{i}.png", "attributes": {},
+        }
+        for i, label in enumerate(rng.integers(0, 3, 1000))
+    ]  # fmt: skip
+    counts = Counter(row["split"] for row in divide(rows, 5))
+    assert abs(counts["train"] - 800) <= 2
+    assert abs(counts["val"] - 100) <= 2
+    assert abs(counts["test"] - 100) <= 2
