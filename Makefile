@@ -20,6 +20,7 @@ config_is_there = @test -f "$(CONFIG)" || { echo "no config '$(CONFIG)'; try: ma
 export UV_CACHE_DIR := $(CURDIR)/.venvs/.cache
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+export UV_COMPILE_BYTECODE := 1
 uv := .venvs/uv/bin/uv
 
 ##@ Start here

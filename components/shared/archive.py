@@ -124,7 +124,7 @@ def _read_files(path: Path) -> dict[str, bytes]:
     """Return the archive's known files; others are passed over."""
     files = {}
     try:
-        with tarfile.open(path, "r:gz") as tar:
+        with gzip.open(path) as unzipped, tarfile.open(fileobj=unzipped, mode="r:") as tar:
             for member in tar:
                 if member.name not in _MOST_BYTES or not member.isfile():
                     continue
@@ -132,6 +132,8 @@ def _read_files(path: Path) -> dict[str, bytes]:
                     raise _no_archive(path, f"{member.name} has {member.size:,} bytes")
                 content = tar.extractfile(member)
                 files[member.name] = content.read() if content else b""
+            while unzipped.read(1 << 20):  # on to gzip's checksum, which tar stops short of
+                pass
     except FileNotFoundError:
         raise UserError(f"{path}: no such model archive; run train first") from None
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:

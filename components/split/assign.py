@@ -24,9 +24,9 @@ class Groups:
 
     keys: NDArray[np.uint64]
     sizes: NDArray[np.int64]
-    owners: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    owners: NDArray[np.integer]
+    classes: NDArray[np.integer]
+    counts: NDArray[np.integer]
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -17,15 +17,17 @@ def split(
 ) -> None:
     """Divide images into train, val and test, by group and never by row."""
     from pathlib import Path
+    from typing import cast
 
     from components.shared.step import reported_errors
+    from components.shared.task import Task
     from components.split.config import SplitSection
     from components.split.split import split
 
     with reported_errors():
         summary = split(
             SplitSection.from_json(config),
-            task,
+            cast(Task, task),
             seed,
             Path(images.path),
             Path(table.path),

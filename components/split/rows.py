@@ -31,7 +31,7 @@ class Rows:
         groups: (n,) uint64, `hash64` of the group that the source knows.
         names: (n,) uint64, `hash64` of the name a row lends its group (`base_names`).
         upstream: (n,) int8, index in SPLITS that the source's own split maps to; 0 without.
-        classes: (m, 2) int64, distinct pairs of row and class. For detection an image has each
+        classes: (m, 2) int32, distinct pairs of row and class. For detection an image has each
             class it shows, for counting its count; what has none has the class -1.
     """
 
@@ -39,7 +39,7 @@ class Rows:
     groups: NDArray[np.uint64]
     names: NDArray[np.uint64]
     upstream: NDArray[np.int8]
-    classes: NDArray[np.int64]
+    classes: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -147,7 +147,7 @@ def _hashes(names: list[str]) -> NDArray[np.uint64]:
     return np.fromiter(map(hash64, names), np.uint64, len(names))
 
 
-def _classes(column: pa.Array, start: int) -> NDArray[np.int64]:
+def _classes(column: pa.Array, start: int) -> NDArray[np.int32]:
     """Return the distinct (row, class) pairs of a batch that begins at row `start`."""
     if not pa.types.is_list(column.type):
         values = column.fill_null(_NO_CLASS).to_numpy(zero_copy_only=False)
@@ -159,8 +159,8 @@ def _classes(column: pa.Array, start: int) -> NDArray[np.int64]:
     return np.concatenate([shown, _pairs(empty + start, np.full(empty.size, _NO_CLASS))])
 
 
-def _pairs(rows: NDArray[np.integer], classes: NDArray[np.integer]) -> NDArray[np.int64]:
-    pairs: NDArray[np.int64] = np.stack([rows, classes], axis=1).astype(np.int64)
+def _pairs(rows: NDArray[np.integer], classes: NDArray[np.integer]) -> NDArray[np.int32]:
+    pairs: NDArray[np.int32] = np.stack([rows, classes], axis=1).astype(np.int32)
     return pairs
 
 

@@ -93,16 +93,17 @@ def _groups(rows: Rows, components: Components, seed: int) -> Groups:
     """Sum up the rows of each component. Its key is drawn from the smallest of its names."""
     keys = np.full(len(components), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(keys, components.labels, rows.names)
-    classes, numbers = np.unique(rows.classes[:, 1], return_inverse=True)
-    pairs = components.labels[rows.classes[:, 0]].astype(np.int64) * classes.size + numbers
+    # One number for group and class: sorting it sums up millions of boxes in little memory.
+    first = int(rows.classes[:, 1].min())
+    width = int(rows.classes[:, 1].max()) - first + 1
+    pairs = components.labels[rows.classes[:, 0]].astype(np.int64)
+    pairs *= width
+    pairs += rows.classes[:, 1] - first
     pairs, counts = np.unique(pairs, return_counts=True)
-    return Groups(
-        shuffled(keys, seed),
-        components.sizes(),
-        pairs // classes.size,
-        pairs % classes.size,
-        counts,
-    )
+    owners = (pairs // width).astype(np.int32)
+    classes = (pairs % width).astype(np.int32)
+    sizes = components.sizes()
+    return Groups(shuffled(keys, seed), sizes, owners, classes, counts.astype(np.int32))
 
 
 def _assigned(

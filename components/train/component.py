@@ -22,6 +22,7 @@ def train(
     from pathlib import Path
 
     from components.shared.step import reported_errors
+    from components.shared.task import as_task
     from components.train.config import TrainSection
     from components.train.train import train
 
@@ -31,7 +32,7 @@ def train(
         found = train(
             TrainSection.from_json(config),
             json.loads(hyperparameters),
-            task,
+            as_task(task),
             seed,
             Path(records.path),
             archive,

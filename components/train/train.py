@@ -1,20 +1,15 @@
 """The train step: from records and settings to a model archive and a report."""
 
 import platform
-import signal
-import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 
 from components.shared.archive import ModelCard, write_archive
 from components.shared.task import Task
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
-from components.shared.training.engine import Fitted, check_settings, fit
+from components.shared.training.engine import Fitted, check_settings, exit_on_sigterm, fit
 from components.shared.training.settings import override
 from components.shared.transforms import MEAN, STD
 from components.train.readme import readme
@@ -57,7 +52,7 @@ def train(
     """
     chosen = override(section, hyperparameters)
     check_settings(chosen, task)
-    with _exit_on_sigterm():
+    with exit_on_sigterm():
         data = TrainingData(records, task, chosen.image_size)
         fitted = fit(chosen, data, seed, checkpoints)
     card = _card(chosen, data, seed, fitted)
@@ -99,20 +94,3 @@ def _say(card: ModelCard, fitted: Fitted) -> None:
         f"kept epoch {card.epoch} of {len(fitted.history)}: validation {metrics} "
         f"({fitted.seconds:.0f} s, {fitted.precision} on {fitted.device})"
     )
-
-
-@contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """End in order when told to: checkpoints stay, nothing half-written is left."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        sys.exit(128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

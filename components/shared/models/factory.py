@@ -13,7 +13,7 @@ DETECTORS: Final = ("ssd_resnet50", "fcos_resnet18")
 Network = Classifier | Detector
 
 
-def create_model(  # noqa: PLR0913 -- what a model is, by name
+def create_model(
     name: str,
     task: Task,
     *,

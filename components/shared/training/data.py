@@ -169,9 +169,7 @@ class TrainingData:
         """
         sampler = Shuffled(len(self.train), seed)
         drop = len(self.train) >= batch_size
-        return _loader(
-            self.train, workers, batch_size=batch_size, sampler=sampler, drop_last=drop
-        )
+        return _loader(self.train, workers, batch_size=batch_size, sampler=sampler, drop_last=drop)
 
     def val_loader(self, batch_size: int, workers: int) -> DataLoader[Batch]:
         """Return all validation batches in record order."""
@@ -196,8 +194,8 @@ def _workers(asked: int) -> int:
     return min(len(os.sched_getaffinity(0)), _MOST_WORKERS) if asked < 0 else asked
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
+def _as_it_is(batch: Any) -> Any:
+    return batch  # a whole batch already, see `__getitems__`
 
 
 def _targets(labels: Sequence[npt.NDArray[np.float32]], task: Task) -> Targets:

@@ -2,13 +2,16 @@
 
 import logging
 import platform
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Final, Literal
 
 import lightning.pytorch as pl
@@ -122,6 +125,23 @@ def computing_precision(asked: Literal["auto", "bf16", "fp32"]) -> Literal["bf16
     return "bf16-mixed" if asked == "bf16" else "32-true"
 
 
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """End in order when told to: checkpoints stay, nothing half-written is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _has_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.get_device_capability() >= _AMPERE
@@ -158,7 +178,7 @@ def _fit(
     )
     load_weights(network.backbone, section.model, section.weights)
     module = TrainingModule(network, objective, section, seed)
-    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = module.to(memory_format=torch.channels_last)
     recorder = Recorder(objective, section, checkpoints, on_epoch)
     newest = checkpoints.newest() if checkpoints else None
     if newest is not None:

@@ -17,9 +17,7 @@ from components.shared.training.config import TrainAugmentSection
 _MOST_STRETCH = 4 / 3  # of a crop: width by height, relative to the image
 
 
-def augment_images(
-    images: Tensor, section: TrainAugmentSection, chance: torch.Generator
-) -> Tensor:
+def augment_images(images: Tensor, section: TrainAugmentSection, chance: torch.Generator) -> Tensor:
     """Flip, crop, shift and recolour each image by draws of its own.
 
     Args:
@@ -92,9 +90,7 @@ def _crop_and_shift(
     window = torch.zeros(count, 2, 3)
     window[:, 0, 0], window[:, 1, 1] = extent
     window[:, :, 2] = centre.T
-    grid = functional.affine_grid(
-        window.to(images.device), list(images.shape), align_corners=False
-    )
+    grid = functional.affine_grid(window.to(images.device), list(images.shape), align_corners=False)
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )

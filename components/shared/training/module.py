@@ -1,6 +1,6 @@
 """Lightning's view of a training: what happens to a batch."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import lightning.pytorch as pl
 import torch
@@ -48,8 +48,7 @@ class TrainingModule(pl.LightningModule):
     @property
     def judged(self) -> Network:
         """The network that is validated and kept: the average, where there is one."""
-        judged: Network = self.network if self.average is None else self.average.module
-        return judged
+        return self.network if self.average is None else cast(Network, self.average.module)
 
     def on_train_epoch_start(self) -> None:
         """Forget the last epoch."""
@@ -87,9 +86,7 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Measure the epoch, over images and not over batches."""
         self.val_metrics = self._objective.metrics(self._val_outcomes)
-        measured = (
-            self._objective.metrics(self._train_outcomes) if self._train_outcomes else {}
-        )
+        measured = self._objective.metrics(self._train_outcomes) if self._train_outcomes else {}
         # What is lowered, with blended and smoothed targets, is the training's loss.
         loss = float(torch.stack(self._losses).double().mean()) if self._losses else 0.0
         self.train_metrics = measured | {"loss": loss}

@@ -50,6 +50,10 @@ class Best:
 EpochEnd = Callable[[Epoch, Best], None]
 
 
+class DivergedError(UserError):
+    """The loss is no longer a number: these settings lead nowhere."""
+
+
 class Recorder(pl.Callback):
     """Follows a training. Its state travels in the checkpoints, so a resumed one has it all.
 
@@ -88,7 +92,7 @@ class Recorder(pl.Callback):
         """Record the epoch, keep its weights if they are the best, and write a checkpoint.
 
         Raises:
-            UserError: if the loss is no longer a number.
+            DivergedError: if the loss is no longer a number.
         """
         assert isinstance(pl_module, TrainingModule)  # noqa: S101
         epoch = Epoch(
@@ -153,7 +157,7 @@ class Recorder(pl.Callback):
 def _check_finite(epoch: Epoch, section: TrainSection) -> None:
     values = torch.tensor([epoch.train["loss"], epoch.val["loss"]])
     if not values.isfinite().all():
-        raise UserError(
+        raise DivergedError(
             f"train: the loss of epoch {epoch.number} is not a number; lower "
             f"train.learning_rate (now {section.learning_rate:g}) or set train.gradient_clip"
         )

@@ -1,6 +1,6 @@
 """Near-duplicates: candidates without comparing all pairs, confirmed on thumbnails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -132,6 +132,7 @@ def test_blank_and_unreadable_images_do_not_chain(
     assert alike(tmp_path, names) == {frozenset({"blank-1", "blank-2"})}
 
 
+@pytest.mark.slow
 def test_several_processes_find_the_same(
     tmp_path: Path, photo: Callable[[int], Image.Image], encode: Callable[..., bytes]
 ) -> None:
@@ -148,13 +149,13 @@ def test_several_processes_find_the_same(
 
 
 @pytest.fixture
-def airplanes(shared_data: Path, tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
+def airplanes(shared_data: Path, tmp_path: Path) -> tuple[Path, list[str]]:
     """Some two hundred photographs, most of white airplanes on blue sky."""
     files = sorted((shared_data / "openimages-airplanes" / "validation" / "data").glob("*.jpg"))
     with ShardWriter(tmp_path / "shards") as writer:
         for file in files:
             writer.add(file.stem, file.read_bytes())
-    yield tmp_path / "shards", [file.stem for file in files]
+    return tmp_path / "shards", [file.stem for file in files]
 
 
 def test_look_alike_photographs_are_not_near_duplicates(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from PIL import Image
@@ -95,7 +95,7 @@ def test_an_id_without_number_cannot_be_in_a_block(
 class TestUpstream:
     """The source's own splits."""
 
-    MAP = {"upstream": {"train": "train", "valid": "val", "test": "test"}}
+    MAP: Final = {"train": "train", "valid": "val", "test": "test"}
 
     @staticmethod
     def rows(row: Row, **sizes: int) -> list[dict[str, Any]]:
@@ -107,7 +107,7 @@ class TestUpstream:
 
     def test_is_respected(self, row: Row, write_data: WriteData, tmp_path: Path) -> None:
         data = write_data(self.rows(row, train=20, valid=7, test=5))
-        summary, out = run(data, tmp_path, **self.MAP)
+        summary, out = run(data, tmp_path, upstream=self.MAP)
         assert split_counts(out) == {"train": 20, "val": 7, "test": 5}
         assert summary.moved == 0
 
@@ -133,7 +133,7 @@ class TestUpstream:
                 one["group"] = "pair"
         data = write_data(rows)
 
-        summary, out = run(data, tmp_path, **self.MAP)
+        summary, out = run(data, tmp_path, upstream=self.MAP)
 
         found = splits(out)
         assert found["train/000"] == found["train/001"] == found["test/000"] == "test"

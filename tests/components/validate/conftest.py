@@ -1,0 +1,65 @@
+"""Small tables for the validate step."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.shared.table import TableInfo, write_rejected, write_rows
+from components.shared.task import Task
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What the step reads, and where it writes."""
+
+    table: Path
+    rejected: Path
+    result: Path
+    docs: Path
+    report: Path
+
+
+@pytest.fixture
+def row() -> Callable[..., dict[str, Any]]:
+    """Make a row of the image table with everything that a test does not care about."""
+
+    def make(number: int, **changes: Any) -> dict[str, Any]:
+        made = {
+            "image_id": f"{number:04d}",
+            "sha256": f"{number:064x}",
+            "width": 100,
+            "height": 80,
+            "format": "jpeg",
+            "group": f"{number:04d}",
+            "split": None,
+            "label": None,
+            "count": None,
+            "boxes": None,
+            "source": f"{number:04d}.jpg",
+            "attributes": {},
+        }
+        return made | changes
+
+    return make
+
+
+@pytest.fixture
+def write_data(tmp_path: Path) -> Callable[..., Paths]:
+    """Write a table and a list of what was set aside."""
+
+    def write(
+        rows: Sequence[Mapping[str, Any]],
+        task: Task,
+        classes: tuple[str, ...] = (),
+        rejected: Sequence[tuple[str, str]] = (),
+    ) -> Paths:
+        names = ("table.parquet", "rejected.parquet", "result.json", "docs", "report.html")
+        paths = Paths(*(tmp_path / name for name in names))
+        write_rows(paths.table, map(dict, rows), TableInfo(task, classes))
+        write_rejected(paths.rejected, rejected)
+        return paths
+
+    return write
