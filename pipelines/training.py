@@ -156,16 +156,17 @@ def build(placement: PlacementSection) -> BaseComponent:
                 images=read["images"],
                 model=model,
             )
-        ).outputs
+        )
+        passed = judged.outputs["Output"]
         # Text with text: a condition that KFP cannot evaluate counts as False.
-        with dsl.If(judged["passed"] == "true", name="gate"):
+        with dsl.If(passed == "true", name="gate"):
             registered = configure(
                 register_step(
                     project=project,
                     config=register,
                     config_text=config_text,
                     model=model,
-                    verdict=judged["verdict"],
+                    verdict=judged.outputs["verdict"],
                     table=table,
                     predictions=predictions,
                 )

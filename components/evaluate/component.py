@@ -1,7 +1,5 @@
 """The KFP component of the evaluate step."""
 
-from typing import NamedTuple
-
 from kfp import dsl
 
 from components.shared.images import TRAINER
@@ -20,21 +18,23 @@ def evaluate(  # noqa: PLR0917 (passed by name)
     metrics: dsl.Output[dsl.Metrics],
     classification: dsl.Output[dsl.ClassificationMetrics],
     verdict: dsl.Output[dsl.Artifact],
-) -> NamedTuple("Outputs", [("passed", str)]):  # type: ignore[valid-type]
-    """Measure the model on the test images and hold it against the gate."""
-    from collections import namedtuple
+) -> str:
+    """Measure the model on the test images and hold it against the gate.
+
+    Returns `true` or `false`, as text and unnamed: kfp.local takes a condition that it cannot
+    evaluate for false, and it can neither compare mixed types nor read a named output.
+    """
     from pathlib import Path
-    from typing import cast
 
     from components.evaluate.config import EvaluateSection
     from components.evaluate.evaluate import evaluate
     from components.shared.step import reported_errors
-    from components.shared.task import Task
+    from components.shared.task import as_task
 
     with reported_errors():
         result = evaluate(
             EvaluateSection.from_json(config),
-            cast(Task, task),
+            as_task(task),
             seed,
             predictions=Path(predictions.path),
             table=Path(table.path),
@@ -49,5 +49,4 @@ def evaluate(  # noqa: PLR0917 (passed by name)
         classification.log_confusion_matrix(
             result.confusion.labels, result.confusion.matrix.tolist()
         )
-    # A string: a condition on a boolean output that cannot be evaluated counts as false.
-    return namedtuple("Outputs", ["passed"])("true" if result.verdict.passed else "false")
+    return "true" if result.verdict.passed else "false"

@@ -17,17 +17,16 @@ def explore(
 ) -> None:
     """Show what is in the data: counts, sizes, boxes and sample pictures."""
     from pathlib import Path
-    from typing import cast
 
     from components.explore.config import ExploreSection
     from components.explore.explore import explore
     from components.shared.step import reported_errors
-    from components.shared.task import Task
+    from components.shared.task import as_task
 
     with reported_errors():
         explore(
             ExploreSection.from_json(config),
-            cast(Task, task),
+            as_task(task),
             seed,
             Path(images.path),
             Path(table.path),

@@ -17,17 +17,16 @@ def split(
 ) -> None:
     """Divide images into train, val and test, by group and never by row."""
     from pathlib import Path
-    from typing import cast
 
     from components.shared.step import reported_errors
-    from components.shared.task import Task
+    from components.shared.task import as_task
     from components.split.config import SplitSection
     from components.split.split import split
 
     with reported_errors():
         summary = split(
             SplitSection.from_json(config),
-            cast(Task, task),
+            as_task(task),
             seed,
             Path(images.path),
             Path(table.path),

@@ -17,17 +17,16 @@ def validate(
 ) -> None:
     """Check the image table against expectations; stop the run when one is broken."""
     from pathlib import Path
-    from typing import cast
 
     from components.shared.step import reported_errors
-    from components.shared.task import Task
+    from components.shared.task import as_task
     from components.validate.config import ValidateSection
     from components.validate.validate import validate
 
     with reported_errors():
         validate(
             ValidateSection.from_json(config),
-            cast(Task, task),
+            as_task(task),
             Path(table.path),
             Path(rejected.path),
             Path(result.path),

@@ -19,6 +19,9 @@ HEADLINES: Final = {
 }
 
 
+RunStatus = Literal["succeeded", "failed", "rejected"]
+
+
 class StepSummary(BaseModel):
     """One step: how it ended and where its log is."""
 
@@ -39,7 +42,7 @@ class Failure(BaseModel):
 class Summary(BaseModel):
     """A run. `rejected` means that the model did not pass the gate."""
 
-    status: Literal["succeeded", "failed", "rejected"]
+    status: RunStatus
     project: str
     task: Literal["detect", "count", "classify"]
     run: str
@@ -70,10 +73,14 @@ def summarise(
     verdict = judgement.get("verdict", {})
     reports = _gather_reports(run, records)
     endpoint = _artifact(by_name, "deploy", "endpoint")
-    if failure is not None:
-        status: Literal["succeeded", "failed", "rejected"] = "failed"
-    else:
-        status = "succeeded" if verdict.get("passed") else "rejected"
+    if failure is None and verdict.get("passed") and endpoint is None:
+        # kfp skips steps behind a condition that it could not evaluate, with a warning only.
+        failure = Failure(
+            message="the gate passed, but register and deploy did not run",
+            step="gate",
+            log=str(run / "logs" / "kfp.log"),
+        )
+    status = _status(failure, verdict)
     return Summary(
         status=status,
         project=project.project,
@@ -96,6 +103,12 @@ def summarise(
         endpoint=_copied(endpoint, run / "endpoint.json"),
         error=failure,
     )
+
+
+def _status(failure: Failure | None, verdict: dict[str, Any]) -> RunStatus:
+    if failure is not None:
+        return "failed"
+    return "succeeded" if verdict.get("passed") else "rejected"
 
 
 def write_summary(summary: Summary, run: Path) -> None:

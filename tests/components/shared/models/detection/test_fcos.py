@@ -108,14 +108,15 @@ def test_quality_focal_loss_follows_the_formula() -> None:
     assert loss == pytest.approx((0.25 + 0 + 0.16) * torch.tensor(2.0).log().item())
 
 
+@pytest.mark.slow
 def test_learns_drawn_images(drawn_rectangles: Draw) -> None:
     torch.manual_seed(0)
-    images, targets = drawn_rectangles(96)
-    fcos = create_detector("fcos_resnet18", 2, 96, 0.5, 0)
+    images, targets = drawn_rectangles(64)
+    fcos = create_detector("fcos_resnet18", 2, 64, 0.5, 0)
     optimiser = torch.optim.AdamW(fcos.parameters(), lr=1e-3)
 
     history = []
-    for _ in range(30):
+    for _ in range(25):
         total = torch.stack(list(fcos.loss(fcos(images), targets).values())).sum()
         optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,243 @@
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from components.shared.errors import UserError
+from components.shared.task import Task
+from components.shared.training.checkpoints import Checkpoints
+from components.shared.training.config import TrainSection
+from components.shared.training.data import TrainingData
+from components.shared.training.engine import Fitted, check_settings, computing_precision, fit
+from components.shared.training.recorder import Best, DivergedError, Epoch
+from components.shared.training.settings import override
+
+SIZE = 24
+SMALL = TrainSection(
+    model="resnet_small",
+    image_size=SIZE,
+    epochs=4,
+    batch_size=8,
+    precision="fp32",
+    augment={"horizontal_flip": 0.5, "mixup": 0.2},
+)
+DrawRecords = Callable[..., Path]
+
+
+class Stopped(Exception):  # noqa: N818 -- not an error: the process is stopped
+    """Stands for a process that ends."""
+
+
+def stop_after(number: int) -> Callable[[Epoch, Best], None]:
+    def on_epoch(epoch: Epoch, best: Best) -> None:
+        if epoch.number == number:
+            raise Stopped
+
+    return on_epoch
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where checkpoints go."""
+    return tmp_path / "checkpoints"
+
+
+@pytest.fixture
+def data(draw_records: DrawRecords) -> TrainingData:
+    return TrainingData(draw_records("classify"), "classify", SIZE)
+
+
+def assert_same(one: Fitted, other: Fitted) -> None:
+    assert [(epoch.train, epoch.val, epoch.learning_rate) for epoch in one.history] == [
+        (epoch.train, epoch.val, epoch.learning_rate) for epoch in other.history
+    ]
+    assert one.best.epoch == other.best.epoch
+    for name, value in one.best.weights.items():
+        assert torch.equal(value, other.best.weights[name]), name
+
+
+def test_a_seed_repeats_a_training_and_another_does_not(data: TrainingData) -> None:
+    section = override(SMALL, {"epochs": 2})
+    first, second, other = fit(section, data, 0), fit(section, data, 0), fit(section, data, 1)
+    assert_same(first, second)
+    assert first.history[0].train != other.history[0].train
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_training_goes_on_as_if_it_had_not_been_interrupted(
+    data: TrainingData, folder: Path, ema_decay: float
+) -> None:
+    section = override(SMALL, {"ema_decay": ema_decay})
+    whole = fit(section, data, 0)
+    with pytest.raises(Stopped):
+        fit(section, data, 0, folder, stop_after(2))
+    torch.rand(3)  # what another process draws must not matter
+    resumed = fit(section, data, 0, folder)
+    assert resumed.resumed_epochs == 2
+    assert_same(whole, resumed)
+    assert not [*folder.iterdir()]
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+    data: TrainingData, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = fit(SMALL, data, 0)
+    with pytest.raises(Stopped):
+        fit(SMALL, data, 0, folder, stop_after(3))
+    newest = max(folder.glob("*/epoch-*.ckpt"))
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    resumed = fit(SMALL, data, 0, folder)
+    assert resumed.resumed_epochs == 2
+    assert "damaged" in capsys.readouterr().out
+    assert_same(whole, resumed)
+
+
+def test_another_training_does_not_take_the_checkpoints(data: TrainingData, folder: Path) -> None:
+    with pytest.raises(Stopped):
+        fit(SMALL, data, 0, folder, stop_after(1))
+    assert fit(SMALL, data, 1, folder).resumed_epochs == 0
+    faster = override(SMALL, {"learning_rate": 0.01})
+    assert fit(faster, data, 0, folder).resumed_epochs == 0
+    # Readers only change how fast the same training is.
+    assert fit(override(SMALL, {"workers": 1}), data, 0, folder).resumed_epochs == 1
+
+
+def test_only_the_newest_checkpoints_are_kept(data: TrainingData, folder: Path) -> None:
+    with pytest.raises(Stopped):
+        fit(SMALL, data, 0, folder, stop_after(4))
+    names = sorted(path.name[:11] for path in folder.glob("*/*.ckpt"))
+    assert names == ["epoch-00003", "epoch-00004"]
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "reached"),
+    [("classify", "accuracy", 0.95), ("count", "rmse", 0.9)],
+)
+def test_learns_what_is_plain_to_see(
+    draw_records: DrawRecords, task: Task, metric: str, reached: float
+) -> None:
+    data = TrainingData(draw_records(task, (64, 24, 4)), task, SIZE)
+    section = override(SMALL, {"epochs": 8, "augment.mixup": 0.0})
+    metrics = fit(section, data, 0).best.metrics
+    # The best constant's root mean square error of counts 0 to 3 is 1.12.
+    assert metrics[metric] >= reached if task == "classify" else metrics[metric] <= reached
+
+
+def test_trains_a_detector(draw_records: DrawRecords) -> None:
+    data = TrainingData(draw_records("detect", (8, 4, 0)), "detect", 64)
+    section = TrainSection(model="fcos_resnet18", image_size=64, epochs=1, batch_size=4)
+    fitted = fit(section, data, 0)
+    assert set(fitted.best.metrics) == {"loss", "ap", "ap50"}
+    assert set(fitted.history[0].train) == {"loss"}
+
+
+def test_bf16_trains_as_well(data: TrainingData) -> None:
+    fitted = fit(override(SMALL, {"precision": "bf16", "epochs": 1}), data, 0)
+    assert fitted.precision == "bf16-mixed"
+    assert fitted.best.weights["head.weight"].dtype == torch.float32
+
+
+def test_precision_follows_the_setting_or_the_hardware() -> None:
+    assert computing_precision("fp32") == "32-true"
+    assert computing_precision("bf16") == "bf16-mixed"
+    if not torch.cuda.is_available() and Path("/proc/cpuinfo").exists():
+        has = any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16"))
+        assert (computing_precision("auto") == "bf16-mixed") == has
+
+
+def test_the_best_epoch_is_kept_and_training_stops_early(data: TrainingData) -> None:
+    # A rate far too high spoils what the first epoch reached.
+    section = override(
+        SMALL,
+        {"schedule": "constant", "learning_rate": 1e-12, "epochs": 9, "early_stop_epochs": 2},
+    )
+    fitted = fit(section, data, 0)
+    assert len(fitted.history) < 9
+    assert len(fitted.history) == fitted.best.epoch + 2
+    assert fitted.best.metrics == fitted.history[fitted.best.epoch - 1].val
+
+
+def test_a_loss_that_is_no_number_ends_the_training(data: TrainingData) -> None:
+    section = override(
+        SMALL,
+        {"optimizer": "sgd", "learning_rate": 1e18, "gradient_clip": 0, "schedule": "constant"},
+    )
+    with pytest.raises(DivergedError, match=r"epoch \d is not a number; lower train.learning_rate"):
+        fit(section, data, 0)
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "named"),
+    [
+        ("detect", {"augment.mixup": 0.1}, "augment.mixup"),
+        ("detect", {"label_smoothing": 0.1}, "label_smoothing"),
+        ("count", {"augment.crop_scale": 0.5}, "augment.crop_scale"),
+        ("classify", {"augment.mosaic": 0.5}, "augment.mosaic"),
+    ],
+)
+def test_settings_that_a_task_would_ignore_are_refused(
+    task: Task, settings: dict[str, object], named: str
+) -> None:
+    check_settings(TrainSection(), task)
+    with pytest.raises(UserError, match=rf"train\.{named}: does not serve task '{task}'"):
+        check_settings(override(TrainSection(), settings), task)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from components.shared.training.data import TrainingData
+from components.shared.training.engine import exit_on_sigterm, fit
+from components.shared.training.config import TrainSection
+
+def end(epoch, best):
+    if epoch.number == 2:
+        os.kill(os.getpid(), signal.{signal})
+
+section = TrainSection.model_validate_json({section!r})
+with exit_on_sigterm():
+    fit(section, TrainingData(Path({records!r}), "classify", {size}), 0, Path({checkpoints!r}), end)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_killed_process_leaves_what_the_next_one_needs(
+    draw_records: DrawRecords, tmp_path: Path, name: str
+) -> None:
+    records, checkpoints = draw_records("classify"), tmp_path / "checkpoints"
+    script = KILLED.format(
+        root=str(Path(__file__).resolve().parents[4]),
+        signal=name,
+        section=SMALL.model_dump_json(),
+        records=str(records),
+        size=SIZE,
+        checkpoints=str(checkpoints),
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    expected = -signal.SIGKILL if name == "SIGKILL" else 128 + signal.SIGTERM
+    assert ended.returncode == expected, ended.stderr
+    assert "Traceback" not in ended.stderr
+    data = TrainingData(records, "classify", SIZE)
+    resumed = fit(SMALL, data, 0, checkpoints)
+    assert resumed.resumed_epochs == 2
+    assert_same(resumed, fit(SMALL, data, 0))
+
+
+def test_checkpoints_are_whole_or_absent(tmp_path: Path) -> None:
+    def fails(path: Path) -> None:
+        path.write_bytes(b"half of")
+        raise OSError(28, "No space left on device")
+
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, lambda path: path.write_bytes(b"whole") and None)
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(2, fails)
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.read_bytes() == b"whole"

@@ -1,0 +1,57 @@
+import optuna
+import pytest
+
+from components.shared.errors import UserError
+from components.shared.training.config import TrainSection
+from components.tune.config import RangeSection
+from components.tune.space import own_values, suggest
+
+SECTION = TrainSection(learning_rate=0.01, batch_size=32)
+
+
+def space(**ranges: dict[str, object]) -> dict[str, RangeSection]:
+    return {key.replace("__", "."): RangeSection(**value) for key, value in ranges.items()}  # type: ignore[arg-type]
+
+
+def test_draws_stay_in_their_ranges_and_kinds() -> None:
+    searched = space(
+        learning_rate={"low": 1e-3, "high": 0.1, "log": True},
+        batch_size={"low": 8, "high": 64},
+        optimizer={"choices": ["sgd", "adamw"]},
+        augment__mixup={"low": 0, "high": 0.5},
+    )
+    own = own_values(searched, SECTION)
+    assert own == {
+        "learning_rate": 0.01,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "augment.mixup": 0.0,
+    }
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = [suggest(study.ask(), searched, own) for _ in range(40)]
+    assert all(1e-3 <= one["learning_rate"] <= 0.1 for one in drawn)  # type: ignore[operator]
+    below = sum(one["learning_rate"] < 0.01 for one in drawn)  # type: ignore[operator,misc]
+    assert 10 < below < 30  # evenly on a logarithmic scale
+    assert all(isinstance(one["batch_size"], int) for one in drawn)
+    assert {one["optimizer"] for one in drawn} == {"sgd", "adamw"}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ({"learning_rat": {"low": 0.1, "high": 1}}, "learning_rat: .*did you mean 'learning_rate'"),
+        ({"batch_size": {"choices": [16.5, 32]}}, "batch_size: .*16.5"),
+        ({"batch_size": {"low": 8.5, "high": 40}}, "batch_size: .*8.5"),
+        ({"augment__mixup": {"low": -1, "high": 1}}, r"augment\.mixup: .*got -1"),
+        ({"optimizer": {"choices": ["adamw", "lion"]}}, "optimizer: .*lion"),
+        ({"learning_rate": {"low": 0.1, "high": 1}}, "leaves out the config's own .*0.01"),
+        ({"optimizer": {"choices": ["sgd"]}}, "leaves out the config's own .*'adamw'"),
+        ({"epochs": {"low": 1, "high": 9}}, "epochs: not a setting to search"),
+        ({"step_epochs": {"choices": [1]}}, r"tune\.space\.step_epochs: "),
+    ],
+)
+def test_spaces_that_train_would_refuse_are_refused(
+    ranges: dict[str, dict[str, object]], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        own_values(space(**ranges), SECTION)
