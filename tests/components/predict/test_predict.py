@@ -56,7 +56,7 @@ def test_answers_for_every_validation_and_test_image(
 
 def test_a_model_of_other_classes_is_refused(draw_records: DrawRecords, tmp_path: Path) -> None:
     model = trained(draw_records("classify", name="a"), "classify", tmp_path)
-    with pytest.raises(UserError, match="serves task 'classify' with 2 classes, but .*'count'"):
+    with pytest.raises(UserError, match=r"serves task 'classify' with 2 classes, but .*'count'"):
         predict(PredictSection(), model, draw_records("count", name="b"), tmp_path / "p.parquet")
 
 

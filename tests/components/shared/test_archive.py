@@ -39,7 +39,7 @@ def card() -> ModelCard:
 def weights() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     network = create_model("resnet_small", "classify", outputs=2, image_size=32)
-    return {name: value for name, value in network.state_dict().items()}
+    return dict(network.state_dict())
 
 
 def repack(path: Path, files: dict[str, bytes], extra: tarfile.TarInfo | None = None) -> None:

@@ -100,8 +100,9 @@ def test_serving_sees_what_validation_saw(make: Callable[[Task], Predictor], tas
     with torch.no_grad():
         logits = network(normalize(read_images(IMAGES, 64, None)))
     expected = logits.softmax(dim=1).flatten().tolist()
-    answers = [numbers(prediction) for prediction in make(task).predict(IMAGES)]
-    assert sum(answers, []) == pytest.approx(expected, abs=1e-5)
+    found_by_serving = make(task).predict(IMAGES)
+    answers = [value for one in found_by_serving for value in numbers(one)]
+    assert answers == pytest.approx(expected, abs=1e-5)
 
 
 def test_classes_have_a_distribution_and_its_likeliest(make: Callable[[Task], Predictor]) -> None:

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ Score = Callable[[TrainSection, int], float]
 
 
 @pytest.fixture
-def scored(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Score], list[TrainSection]]]:
+def scored(monkeypatch: pytest.MonkeyPatch) -> Callable[[Score], list[TrainSection]]:
     """Return a function that has trainings replaced by a formula, and gives those asked for."""
     asked: list[TrainSection] = []
 
@@ -79,7 +79,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Score], list[T
         monkeypatch.setattr(module, "fit", fit)
         return asked
 
-    yield replace
+    return replace
 
 
 def nearness(section: TrainSection, epoch: int) -> float:

@@ -53,7 +53,8 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 @dsl.pipeline(name="two-steps")
 def two_steps(text: str, fail: bool) -> str:
-    return shout(fail=fail, source=write(text=text).outputs["result"]).output
+    shouted: str = shout(fail=fail, source=write(text=text).outputs["result"]).output
+    return shouted
 
 
 def outcome(session: Session) -> list[tuple[str, str, bool]]:

@@ -28,6 +28,6 @@ def test_the_right_distribution_has_the_lowest_loss() -> None:
     optimizer = torch.optim.Adam([logits], 0.05)
     for _ in range(300):
         optimizer.zero_grad()
-        counter.losses(logits, target).sum().backward()
+        counter.losses(logits, target).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     torch.testing.assert_close(counter.probabilities(logits.detach()), target, atol=0.01, rtol=0)

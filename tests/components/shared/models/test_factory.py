@@ -57,7 +57,7 @@ def step(network: Network, size: int) -> None:
     network.train()
     outputs = network(3 + 2 * torch.randn(4, 3, size, size))
     targets = nn.functional.one_hot(torch.tensor([0, 1, 2, 0]), 3).float()
-    network.losses(outputs, targets).mean().backward()
+    network.losses(outputs, targets).mean().backward()  # type: ignore[no-untyped-call]
     optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], 0.1)
     optimizer.step()
 

@@ -13,7 +13,7 @@ from components.shared.models.backbones import Backbone
 @pytest.fixture
 def body() -> Backbone:
     network = create_model("resnet18", "classify", outputs=3, image_size=64)
-    backbone: Backbone = network.backbone  # type: ignore[assignment]
+    backbone: Backbone = network.backbone
     return backbone
 
 

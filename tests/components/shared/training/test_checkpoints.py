@@ -6,7 +6,10 @@ from components.shared.training.checkpoints import Checkpoints, claimed
 
 
 def save(checkpoints: Checkpoints, epoch: int, text: str) -> None:
-    checkpoints.save(epoch, lambda path: path.write_text(text) and None)
+    def write(path: Path) -> None:
+        path.write_text(text)
+
+    checkpoints.save(epoch, write)
 
 
 def test_two_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
@@ -18,9 +21,13 @@ def test_two_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_what_failed_is_found_again_and_what_succeeded_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), claimed(tmp_path, "key") as first:
-        save(first, 1, "state")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with claimed(tmp_path, "key") as first:
+            save(first, 1, "state")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     with claimed(tmp_path, "key") as again:
         newest = again.newest()
         assert newest is not None

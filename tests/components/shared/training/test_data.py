@@ -94,7 +94,7 @@ def test_the_test_images_are_not_read(draw_records: DrawRecords) -> None:
 def test_records_that_cannot_serve_are_refused(draw_records: DrawRecords) -> None:
     with pytest.raises(UserError, match="records for task 'count', not 'classify'"):
         TrainingData(draw_records("count", name="a"), "classify", 16)
-    with pytest.raises(UserError, match="no val images; .*raise split.val"):
+    with pytest.raises(UserError, match=r"no val images; .*raise split\.val"):
         TrainingData(draw_records("classify", (8, 0, 8), name="b"), "classify", 16)
 
 

@@ -17,9 +17,9 @@ def test_onecycle_is_torchs() -> None:
     schedule = OneCycleLR(
         optimizer, max_lr=1.0, total_steps=1000, pct_start=0.3, final_div_factor=400
     )
-    theirs = []
+    theirs: list[float] = []
     for _ in range(1000):
-        theirs.append(schedule.get_last_lr()[0])
+        theirs.append(float(schedule.get_last_lr()[0]))
         optimizer.step()
         schedule.step()
     gaps = [abs(a - b) for a, b in zip(factors(section, 1000), theirs, strict=True)]
