@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from components.im2rec.config import Im2RecSection
 from components.im2rec.labels import label_of, list_line
-from components.im2rec.resize import resize_shorter_edge
+from components.im2rec.resize import resize_images
 from components.shared.errors import UserError
 from components.shared.parallel import chunked, map_chunks, worker_count
 from components.shared.progress import progress
-from components.shared.recordio import VERSION, RecordWriter, frame, pack
+from components.shared.recordio import VERSION, RecordSet, RecordWriter
 from components.shared.shards import iter_images
 from components.shared.table import fingerprint, iter_rows, read_info
 from components.shared.task import SPLITS, Split, Task
@@ -27,7 +27,7 @@ Label = float | npt.NDArray[np.float32]
 _COLUMNS = ("image_id", "split", "format", "label", "count", "boxes")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an image goes: its split, its index there, its label, and its format."""
 
@@ -35,15 +35,6 @@ class Place:
     index: int
     label: Label
     format: str
-
-
-@dataclass(frozen=True)
-class _Packed:
-    """An image ready to be appended."""
-
-    split: Split
-    index: int
-    framed: bytes
 
 
 def im2rec(
@@ -77,9 +68,8 @@ def im2rec(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     _write_lists(aside, places, section)
-    _write_records(
-        aside, places, chain(iter_images(images), iter_images(augmented_images)), section
-    )
+    encoded = chain(iter_images(images), iter_images(augmented_images))
+    _write_records(aside, places, encoded, section)
     info = read_info(table)
     meta = {
         "version": VERSION,
@@ -89,6 +79,7 @@ def im2rec(
         "fingerprint": fingerprint(table),
     }
     (aside / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
+    _verify(aside)
     shutil.rmtree(records, ignore_errors=True)
     aside.rename(records)
     print("im2rec: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
@@ -143,7 +134,7 @@ def _write_records(
 ) -> None:
     """Append each image as its shard is read; the index brings them into the table's order."""
     waiting = set(places)
-    found = ((image_id, data, _claim(image_id, places, waiting)) for image_id, data in images)
+    claimed = ((_claimed(image_id, places, waiting), data) for image_id, data in images)
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(
@@ -151,8 +142,10 @@ def _write_records(
             )
             for split in SPLITS
         }
-        for packed in progress(_packed(found, section), len(places), "packing records"):
-            writers[packed.split].write_framed(packed.index, packed.framed)
+        ready = progress(_resized(claimed, section), len(places), "packing records")
+        for image_id, data in ready:
+            place = places[image_id]
+            writers[place.split].write(place.index, place.label, data)
     if waiting:
         raise UserError(
             f"{len(waiting):,} images of the table are in no shard, e.g. "
@@ -160,31 +153,32 @@ def _write_records(
         )
 
 
-def _claim(image_id: str, places: dict[str, Place], waiting: set[str]) -> Place:
+def _claimed(image_id: str, places: dict[str, Place], waiting: set[str]) -> str:
+    """Return the id, which the table must hold and no earlier image may have."""
     if image_id not in waiting:
         problem = "twice in the shards" if image_id in places else "in no row of the table"
         raise UserError(f"image '{image_id}': {problem}; run ingest again")
     waiting.remove(image_id)
-    return places[image_id]
+    return image_id
 
 
-def _packed(
-    images: Iterator[tuple[str, bytes, Place]], section: Im2RecSection
-) -> Iterator[_Packed]:
+def _resized(
+    images: Iterator[tuple[str, bytes]], section: Im2RecSection
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the images in the same order, resized where the settings ask for it."""
     if section.resize is None:
-        for _, data, place in images:
-            yield _Packed(place.split, place.index, frame(pack(place.index, place.label, data)))
+        yield from images
         return
-    resize = partial(_resize_chunk, edge=section.resize, quality=section.quality)
+    resize = partial(resize_images, edge=section.resize, quality=section.quality)
     chunks = chunked(images, lambda item: len(item[1]))
     for chunk in map_chunks(resize, chunks, worker_count(section.workers)):
         yield from chunk
 
 
-def _resize_chunk(images: list[tuple[str, bytes, Place]], edge: int, quality: int) -> list[_Packed]:
-    packed = []
-    for image_id, data, place in images:
-        resized = resize_shorter_edge(data, edge, quality, image_id)
-        framed = frame(pack(place.index, place.label, resized))
-        packed.append(_Packed(place.split, place.index, framed))
-    return packed
+def _verify(folder: Path) -> None:
+    """Read what was written: the number of records, and the last one of each split."""
+    records = RecordSet(folder)
+    for split, count in records.counts.items():
+        reader = records.reader(split)
+        if len(reader) != count or reader[count - 1].index != count - 1:
+            raise RuntimeError(f"{folder / split}.rec: {len(reader):,} records, not {count:,}")

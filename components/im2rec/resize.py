@@ -6,6 +6,14 @@ import numpy as np
 from components.shared.errors import UserError
 
 
+def resize_images(
+    images: list[tuple[str, bytes]], edge: int, quality: int
+) -> list[tuple[str, bytes]]:
+    """Return each `(image_id, bytes)` with the bytes resized; see `resize_shorter_edge`."""
+    cv2.setNumThreads(1)  # processes share the cores already
+    return [(name, resize_shorter_edge(data, edge, quality, name)) for name, data in images]
+
+
 def resize_shorter_edge(data: bytes, edge: int, quality: int, name: str) -> bytes:
     """Return the image as JPEG, its shorter edge at most `edge` pixels.
 
@@ -21,7 +29,8 @@ def resize_shorter_edge(data: bytes, edge: int, quality: int, name: str) -> byte
     Raises:
         UserError: if OpenCV cannot decode the image.
     """
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    # OpenCV raises its own error at no bytes, and returns None at bytes that are no image.
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if pixels is None:
         raise UserError(f"image '{name}': OpenCV cannot decode it; run ingest again")
     height, width = pixels.shape[:2]

@@ -28,6 +28,8 @@ from components.shared.task import Split, Task
 
 MAGIC = 0xCED7230A
 _MAGIC = struct.pack("<I", MAGIC)
+_WORD = np.dtype("<u4")
+_MAGIC_WORD = np.uint32(MAGIC)
 _PART = struct.Struct("<II")
 _HEADER = struct.Struct("<IfQQ")
 _LENGTH = (1 << 29) - 1
@@ -35,6 +37,8 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 
 DETECTION_HEADER = (2.0, 5.0)  # header width, values an object: SageMaker and MXNet's SSD
 VERSION = "1"
+
+Label = float | Sequence[float] | npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,17 @@ class Record:
     image: bytes
 
 
-def pack(index: int, label: float | Sequence[float] | npt.NDArray[Any], image: bytes) -> bytes:
+def pack(index: int, label: Label, image: bytes) -> bytes:
     """Return a record's payload: header, label and image."""
+    return _header(index, label) + image
+
+
+def _header(index: int, label: Label) -> bytes:
+    """Return what stands before the image; its length is a multiple of 4."""
     if isinstance(label, int | float):
-        return _HEADER.pack(0, float(label), index, 0) + image
+        return _HEADER.pack(0, float(label), index, 0)
     values = np.asarray(label, dtype="<f4").ravel()
-    return _HEADER.pack(values.size, 0.0, index, 0) + values.tobytes() + image
+    return _HEADER.pack(values.size, 0.0, index, 0) + values.tobytes()
 
 
 def unpack(payload: bytes) -> Record:
@@ -85,8 +94,7 @@ def frame(payload: bytes) -> bytes:
     Raises:
         ValueError: if the payload has 2**29 bytes or more, which the format cannot hold.
     """
-    if len(payload) > _LENGTH:
-        raise ValueError(f"a record of {len(payload)} bytes; RecordIO holds up to {_LENGTH}")
+    _check_length(len(payload))
     cuts = _aligned_magic(payload)
     if not cuts:
         return _part(_WHOLE, payload)
@@ -99,22 +107,27 @@ def frame(payload: bytes) -> bytes:
     )
 
 
+def _check_length(length: int) -> None:
+    if length > _LENGTH:
+        raise ValueError(f"a record of {length} bytes; RecordIO holds up to {_LENGTH}")
+
+
 def _part(flag: int, data: bytes) -> bytes:
-    padding = b"\0" * (-len(data) % 4)
-    return _PART.pack(MAGIC, flag << 29 | len(data)) + data + padding
+    return _PART.pack(MAGIC, flag << 29 | len(data)) + data + _padding(len(data))
+
+
+def _padding(length: int) -> bytes:
+    return b"\0" * (-length % 4)
 
 
 def _aligned_magic(payload: bytes) -> list[int]:
     """Return where the magic number stands at a 4-byte boundary."""
-    found = []
-    position = payload.find(_MAGIC)
-    while position >= 0:
-        if position % 4 == 0:
-            found.append(position)
-            position = payload.find(_MAGIC, position + 4)
-        else:
-            position = payload.find(_MAGIC, position + 1)
-    return found
+    words = np.frombuffer(payload, dtype=_WORD, count=len(payload) // 4)
+    same = words == _MAGIC_WORD
+    if not np.count_nonzero(same):  # nearly always, and twice as fast as finding
+        return []
+    positions: list[int] = (4 * np.flatnonzero(same)).tolist()
+    return positions
 
 
 class RecordWriter:
@@ -141,17 +154,28 @@ class RecordWriter:
     ) -> None:
         self.close()
 
-    def write(
-        self, index: int, label: float | Sequence[float] | npt.NDArray[Any], image: bytes
-    ) -> None:
-        """Append one record."""
-        self.write_framed(index, frame(pack(index, label, image)))
+    def write(self, index: int, label: Label, image: bytes) -> None:
+        """Append one record.
 
-    def write_framed(self, index: int, framed: bytes) -> None:
-        """Append a record that is packed and framed already, by another process perhaps."""
+        Raises:
+            ValueError: if the record has 2**29 bytes or more, which the format cannot hold.
+        """
         self._offsets.append((index, self._offset))
-        self._rec.write(framed)
-        self._offset += len(framed)
+        header = _header(index, label)
+        length = len(header) + len(image)
+        # A header ends at a 4-byte boundary: what is aligned in the image is so in the payload.
+        if _aligned_magic(header) or _aligned_magic(image):
+            self._append(frame(header + image))
+            return
+        _check_length(length)
+        self._append(_PART.pack(MAGIC, length))  # _WHOLE is 0
+        self._append(header)
+        self._append(image)  # the usual case copies no image
+        self._append(_padding(length))
+
+    def _append(self, data: bytes) -> None:
+        self._rec.write(data)
+        self._offset += len(data)
 
     def close(self) -> None:
         """Finish both files; the index is in the order of the ids, whatever was written first."""
@@ -235,9 +259,16 @@ def _read_index(path: Path) -> npt.NDArray[np.int64]:
 
 
 def read_list(path: Path) -> list[str]:
-    """Return the image ids of a `.lst` file, in its order: the last column without extension."""
-    with path.open(encoding="utf-8") as lines:
-        return [line.rstrip("\n").rsplit("\t", 1)[-1].rsplit(".", 1)[0] for line in lines]
+    """Return the image ids of a `.lst` file, in its order: the last column without extension.
+
+    Raises:
+        UserError: if the file cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            return [line.rstrip("\n").rsplit("\t", 1)[-1].rsplit(".", 1)[0] for line in lines]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); run im2rec again") from None
 
 
 def detection_label(boxes: Sequence[Sequence[float]]) -> npt.NDArray[np.float32]:

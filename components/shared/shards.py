@@ -104,9 +104,12 @@ def iter_shard(path: Path, only: Collection[str] | None = None) -> Iterator[tupl
     file = pq.ParquetFile(path)
     for index in range(file.num_row_groups):
         group = file.read_row_group(index)
-        for image_id, data in zip(group["image_id"], group["bytes"], strict=True):
-            if only is None or image_id.as_py() in only:
-                yield image_id.as_py(), data.as_py()
+        if only is None:
+            yield from zip(group["image_id"].to_pylist(), group["bytes"].to_pylist(), strict=True)
+            continue
+        for image_id, data in zip(group["image_id"].to_pylist(), group["bytes"], strict=True):
+            if image_id in only:
+                yield image_id, data.as_py()
 
 
 def read_images(folder: Path, ids: Collection[str]) -> dict[str, bytes]:

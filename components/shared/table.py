@@ -160,7 +160,8 @@ def fingerprint(path: Path) -> str:
     """
     total = hashlib.sha256()
     columns = ["image_id", "sha256", "split", "label", "count", "boxes"]
-    lines = (json.dumps(row, sort_keys=True) for row in iter_rows(path, columns))
+    encode = json.JSONEncoder(sort_keys=True).encode
+    lines = (encode(row) for row in iter_rows(path, columns))
     for digest in sorted(hashlib.sha256(line.encode()).digest() for line in lines):
         total.update(digest)
     return total.hexdigest()

@@ -69,7 +69,11 @@ def test_equal_trainings_give_equal_archives(draw_records: DrawRecords, tmp_path
         ("count", {}, "records for task 'classify', not 'count'"),
         ("detect", {}, "records for task 'classify', not 'detect'"),
         ("classify", {"augment.mosaic": 0.5}, "augment.mosaic: does not serve"),
-        ("classify", {"model": "fcos_resnet18"}, "'fcos_resnet18' does not serve task 'classify'"),
+        (
+            "classify",
+            {"model": "fcos_resnet18", "image_size": 64},
+            "'fcos_resnet18' does not serve task 'classify'",
+        ),
         ("classify", {"weights": "nowhere.pth"}, "nowhere.pth: no such file"),
     ],
 )
