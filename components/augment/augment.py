@@ -4,10 +4,12 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from torchvision.io import encode_jpeg, encode_png
 
@@ -18,7 +20,7 @@ from components.shared.images_io import open_image
 from components.shared.parallel import chunked, map_chunks, worker_count
 from components.shared.progress import progress
 from components.shared.shards import ShardWriter, iter_images
-from components.shared.table import iter_rows, read_info, split_counts, write_rows
+from components.shared.table import iter_rows, read_info, write_rows
 from components.shared.task import Task
 
 Row = dict[str, Any]
@@ -46,53 +48,93 @@ def augment(
         images: shards.
         table: the image table, with splits.
         augmented_images: folder for the shards of the copies; stays empty without copies.
-        augmented_table: the old rows, then the copies'.
+        augmented_table: the old rows, then the copies' in the order of their originals; appears
+            whole or not at all.
 
     Raises:
-        UserError: if the settings do not suit the task, or an image is in no row.
+        UserError: if the settings do not suit the task, or a training image is not in the shards
+            exactly once.
     """
     if task == "count" and section.min_crop < 1:
         raise UserError(
             f"augment.min_crop is {section.min_crop}, but a crop can remove an item and leave its "
             "number; task 'count' needs 1"
         )
-    augmented_images.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(augmented_images, ignore_errors=True)  # of an interrupted run
+    augmented_images.mkdir(parents=True)
     if not section.copies:
         shutil.copyfile(table, augmented_table)
         print("augment: no copies asked for")
         return 0
-    originals = {r["image_id"]: r for r in iter_rows(table) if r["split"] == "train"}
-    copies: list[Row] = []
+    originals = _Originals(table)
+    aside = augmented_table.with_name(f".{augmented_table.name}.partial")
     with ShardWriter(augmented_images, "augmented") as shards:
-        for row, data in _copies(section, seed, images, originals):
-            shards.add(row["image_id"], data)
-            copies.append(row)
-    expected = section.copies * len(originals)
-    if len(copies) != expected:
-        raise UserError(
-            f"{images}: {len(copies):,} copies of {len(originals):,} training images, not "
-            f"{expected:,}: images are missing from the shards; run ingest again"
-        )
-    copies.sort(key=lambda row: str(row["image_id"]))
-    write_rows(augmented_table, _chained(table, copies), read_info(table))
-    print(f"augment: {len(copies):,} copies; training images {split_counts(augmented_table)}")
-    return len(copies)
+        copies = _copies(section, seed, images, originals)
+        rows = chain(iter_rows(table), _stored(copies, shards))
+        write_rows(aside, rows, read_info(table))
+    originals.check_all_found(images)
+    aside.replace(augmented_table)
+    made = section.copies * len(originals)
+    print(f"augment: {made:,} copies; training images {len(originals) + made:,}")
+    return made
 
 
-def _chained(table: Path, copies: list[Row]) -> Iterator[Row]:
-    yield from iter_rows(table)
-    yield from copies
+class _Originals:
+    """The training rows by image id, compact: as many fit in memory as a table may have."""
+
+    def __init__(self, table: Path) -> None:
+        train = pq.read_table(table, filters=[("split", "=", "train")])
+        self._rows = train.combine_chunks()
+        self._places = {name: n for n, name in enumerate(train["image_id"].to_pylist())}
+        self._waiting = set(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def take(self, image_id: str) -> Row:
+        """Return a row, which may be asked for once.
+
+        Raises:
+            UserError: if it was taken before.
+        """
+        if image_id not in self._waiting:
+            raise UserError(f"image '{image_id}': twice in the shards; run ingest again")
+        self._waiting.remove(image_id)
+        row: Row = self._rows.slice(self._places[image_id], 1).to_pylist()[0]
+        return {**row, "attributes": dict(row["attributes"] or {})}
+
+    def check_all_found(self, images: Path) -> None:
+        """Raise UserError if there are rows that were never taken."""
+        if self._waiting:
+            raise UserError(
+                f"{images}: {len(self._waiting):,} training images are in no shard, e.g. "
+                f"{', '.join(sorted(self._waiting)[:5])}; run ingest again"
+            )
 
 
 def _copies(
-    section: AugmentSection, seed: int, images: Path, originals: dict[str, Row]
+    section: AugmentSection, seed: int, images: Path, originals: _Originals
 ) -> Iterator[tuple[Row, bytes]]:
-    work = ((originals[image_id], data) for image_id, data in iter_images(images, originals))
+    """Yield the copies' rows and bytes in the order of the shards, then of the copy number."""
+    work = ((originals.take(name), data) for name, data in iter_images(images, originals))
     chunks = chunked(work, lambda item: len(item[1]))
     function = partial(_copy_chunk, section=section, seed=seed)
     results = map_chunks(function, chunks, worker_count(section.workers))
     flat = (copy for chunk in results for copy in chunk)
     yield from progress(flat, section.copies * len(originals), "augmenting")
+
+
+def _stored(copies: Iterator[tuple[Row, bytes]], shards: ShardWriter) -> Iterator[Row]:
+    """Put each copy's bytes into a shard as its row goes by: no list of rows is held."""
+    for row, data in copies:
+        shards.add(row["image_id"], data)
+        yield row
 
 
 def _copy_chunk(
@@ -136,9 +178,7 @@ def _row(original: Row, number: int, copy: Copy, encoded: bytes) -> Row:
         "sha256": hashlib.sha256(encoded).hexdigest(),
         "width": copy.image.shape[-1],
         "height": copy.image.shape[-2],
+        "format": "png" if original["format"] == "png" else "jpeg",
         "boxes": boxes,
-        "attributes": {
-            **(original["attributes"] or {}),
-            "augmented_from": original["image_id"],
-        },
+        "attributes": {**original["attributes"], "augmented_from": original["image_id"]},
     }

@@ -18,7 +18,8 @@ class Copy:
 
     Attributes:
         image: uint8, shape (3, height, width).
-        boxes: float64, shape (N, 4): xmin, ymin, xmax, ymax, normalized.
+        boxes: float32, shape (N, 4): xmin, ymin, xmax, ymax, normalized, xmin < xmax,
+            ymin < ymax.
         kept: which of the original's boxes these are, shape (N,).
     """
 
@@ -77,8 +78,11 @@ def _draw(image: torch.Tensor, boxes: Boxes, section: AugmentSection, min_crop: 
     edges = torch.tensor([width, height, width, height], dtype=torch.float64)
     clipped = torch.minimum(plain.clamp(min=0), edges)
     visible = _area(clipped) >= section.min_visible * whole
-    kept = torch.nonzero(visible & (_area(clipped) > 0)).flatten()
-    return Copy(picture.as_subclass(torch.Tensor), clipped[kept] / edges, kept)
+    # In the table's precision: a sliver at the edge must not round to a box without an inside.
+    normalized = (clipped / edges).to(torch.float32)
+    has_inside = (normalized[:, 2:] > normalized[:, :2]).all(dim=1)
+    kept = torch.nonzero(visible & has_inside).flatten()
+    return Copy(picture.as_subclass(torch.Tensor), normalized[kept], kept)
 
 
 def _crop(

@@ -12,11 +12,11 @@ from components.ingest.config import IngestSection
 from components.ingest.formats.base import Format, Scan
 from components.ingest.formats.registry import format_for
 from components.ingest.pack import Packer, pack
-from components.ingest.parallel import worker_count
 from components.ingest.select import select_records
 from components.ingest.sources.base import Source
 from components.ingest.sources.locate import open_source
 from components.shared.errors import UserError
+from components.shared.parallel import worker_count
 from components.shared.shards import shard_paths
 from components.shared.table import TableInfo, write_rejected, write_rows
 from components.shared.task import Task

@@ -11,7 +11,6 @@ from components.ingest.boxes import Cleaned, clean_boxes
 from components.ingest.catalogue import Catalogue
 from components.ingest.config import IngestSection
 from components.ingest.formats.base import Format
-from components.ingest.parallel import chunked, map_chunks
 from components.ingest.records import Record
 from components.ingest.select import is_above
 from components.ingest.sources.base import Source, Unread, read_each
@@ -22,6 +21,7 @@ from components.shared.images_io import (
     inspect_image,
     open_image,
 )
+from components.shared.parallel import chunked, map_chunks
 from components.shared.progress import progress
 from components.shared.shards import ShardWriter
 from components.shared.task import Task

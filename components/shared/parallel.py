@@ -62,8 +62,9 @@ def map_chunks(
 def _map_in_processes(
     function: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: int
 ) -> Iterator[Result]:
-    # Forking a process that has threads (Arrow's, an SDK's) can deadlock.
-    context = multiprocessing.get_context("forkserver")
+    # Forking a process that has threads (Arrow's, an SDK's) can deadlock, and a fork server
+    # keeps the environment, credentials among it, of the moment it was first used.
+    context = multiprocessing.get_context("spawn")
     waiting: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:

@@ -1,10 +1,7 @@
 """Small fingerprints of images, made in parallel: a perceptual hash and a thumbnail."""
 
 import io
-import multiprocessing
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from components.shared.images_io import PILLOW_LIMIT, UnreadableImageError, open_image
+from components.shared.parallel import map_chunks, worker_count
 from components.shared.progress import progress
 from components.shared.shards import shard_paths
 from components.split.keys import hash64
@@ -74,21 +72,9 @@ def fingerprint_shards(folder: Path, workers: int = 0) -> Iterator[Fingerprints]
         for path in shard_paths(folder)
         for group in range(pq.ParquetFile(path).num_row_groups)
     ]
-    processes = min(workers or len(os.sched_getaffinity(0)), len(parts))
     label = "looking for near-duplicates, 8 MiB a part"
-    yield from progress(_fingerprint_parts(parts, processes), len(parts), label)
-
-
-def _fingerprint_parts(parts: list[Part], processes: int) -> Iterator[Fingerprints]:
-    if processes <= 1:
-        yield from map(_fingerprint_part, parts)
-        return
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        # A bounded window: results wait in memory, and there may be thousands of parts.
-        window = 4 * processes
-        for start in range(0, len(parts), window):
-            yield from pool.map(_fingerprint_part, parts[start : start + window])
+    found = map_chunks(_fingerprint_part, parts, min(worker_count(workers), len(parts)))
+    yield from progress(found, len(parts), label)
 
 
 def _fingerprint_part(part: Part) -> Fingerprints:

@@ -47,8 +47,9 @@ def _tiles(card: ModelCard, fitted: Fitted) -> Iterator[Tile]:
     for name, value in card.metrics.items():
         yield Tile(f"Validation {name}", value, f"{card.data['val']:,} images")
     yield Tile("Epoch kept", fitted.best.epoch, f"of {len(fitted.history)}")
-    seconds = sum(epoch.seconds for epoch in fitted.history)
-    yield Tile("Training time", f"{seconds:,.0f} s", f"{fitted.precision} on {fitted.device}")
+    yield Tile(
+        "Training time", f"{fitted.seconds:,.0f} s", f"{fitted.precision} on {fitted.device}"
+    )
 
 
 def _reading(fitted: Fitted) -> str:

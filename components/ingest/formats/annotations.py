@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from components.ingest.catalogue import Catalogue
 from components.ingest.formats.base import Scan
-from components.ingest.parallel import chunked, map_chunks
 from components.ingest.sources.base import Member, Source, Unread, read_each
+from components.shared.parallel import chunked, map_chunks
 from components.shared.progress import progress
 
 Parsed = TypeVar("Parsed")

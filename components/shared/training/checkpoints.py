@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import torch
 
@@ -120,9 +120,3 @@ def _checksum(path: Path) -> int:
         while chunk := file.read(1 << 20):
             checksum = zlib.crc32(chunk, checksum)
     return checksum
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's content; tensors and plain values only."""
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return content

@@ -5,7 +5,6 @@ import platform
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -34,10 +33,6 @@ _AMPERE: Final = (8, 0)  # the first GPUs that compute in bfloat16
 _IDLE_WARNINGS = (
     ".*does not have many workers.*",
     ".*isinstance.treespec, LeafSpec.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*The number of training batches .* is smaller than the logging interval.*",
-    ".*Trying to infer the `batch_size`.*",
-    ".*lr_scheduler.step.*before.*optimizer.step.*",
 )
 
 
@@ -49,7 +44,7 @@ class Fitted:
         best: the epoch that is kept.
         history: all epochs.
         resumed_epochs: how many were done before this process took over.
-        seconds: this process trained.
+        seconds: all epochs took.
         precision: what was computed in.
         device: what computed.
     """
@@ -185,7 +180,6 @@ def _fit(
         print(f"going on from {newest.name}", file=sys.stderr, flush=True)
     precision = computing_precision(section.precision)
     trainer = _trainer(section, recorder, precision)
-    began = time.monotonic()
     trainer.fit(
         module,
         data.train_loader(section.batch_size, section.workers, seed),
@@ -194,13 +188,11 @@ def _fit(
         weights_only=True,
     )
     assert recorder.best is not None  # noqa: S101 -- there is at least one epoch
-    done = sum(epoch.seconds for epoch in recorder.history)
-    seconds = time.monotonic() - began
     return Fitted(
         best=recorder.best,
         history=recorder.history,
         resumed_epochs=recorder.resumed_epochs,
-        seconds=max(done, seconds),
+        seconds=sum(epoch.seconds for epoch in recorder.history),
         precision=precision,
         device=_device_name(),
     )

@@ -60,6 +60,7 @@ class Recorder(pl.Callback):
     Attributes:
         history: the epochs so far.
         best: the best of them, by validation.
+        resumed_epochs: how many of them came from a checkpoint.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Recorder(pl.Callback):
         self.resumed_epochs = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Start the clock."""
+        """Start the clock; end at once if the training was over when it was interrupted."""
         self._began = time.monotonic()
-        self.resumed_epochs = len(self.history)
+        if self.history and self.best is not None and self._is_over(self.history[-1], self.best):
+            trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Start the epoch's clock."""
@@ -125,6 +127,7 @@ class Recorder(pl.Callback):
         """Go on from a checkpoint."""
         self.history = [Epoch(**epoch) for epoch in state_dict["history"]]
         self.best = Best(**state_dict["best"])
+        self.resumed_epochs = len(self.history)
 
     def _better(self, epoch: Epoch, module: TrainingModule) -> Best:
         if self.best and not self._objective.better(epoch.val, self.best.metrics):

@@ -1,4 +1,6 @@
-import io
+import json
+import xml.etree.ElementTree as ET
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,21 @@ def jpeg(width: int, height: int, seed: int) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     done, encoded = cv2.imencode(".jpg", cv2.GaussianBlur(pixels, (5, 5), 2))
     assert done
-    return io.BytesIO(encoded.tobytes()).getvalue()
+    return encoded.tobytes()
+
+
+def _full(row: Row) -> Row:
+    """A table row: the given fields, and what im2rec does not look at."""
+    about_the_shard = ("times", "image", "unlisted", "augmented")
+    return {
+        "sha256": "0" * 64,
+        "width": 60,
+        "height": 40,
+        "format": "jpeg",
+        "group": row["image_id"],
+        "source": row["image_id"],
+        **{key: value for key, value in row.items() if key not in about_the_shard},
+    }
 
 
 @pytest.fixture
@@ -27,27 +43,75 @@ def dataset(tmp_path: Path) -> Callable[[Task, Sequence[Row]], Path]:
 
     def write(task: Task, rows: Sequence[Row]) -> Path:
         folder = tmp_path / "data"
-        (folder / "augmented").mkdir(parents=True)
-        with ShardWriter(folder / "images") as shards:
+        with (
+            ShardWriter(folder / "images") as images,
+            ShardWriter(folder / "augmented") as augmented,
+        ):
             for seed, row in enumerate(rows):
-                image = row.get("image") or jpeg(60 + seed, 40, seed)
+                image = row.get("image", jpeg(60 + seed, 40, seed))
+                shards = augmented if row.get("augmented") else images
                 for _ in range(row.get("times", 1)):
                     shards.add(row["image_id"], image)
-        full = [
-            {
-                "sha256": "0" * 64,
-                "width": 60,
-                "height": 40,
-                "format": "jpeg",
-                "group": row["image_id"],
-                "source": row["image_id"],
-                **{key: value for key, value in row.items() if key not in ("times", "image")},
-            }
-            for row in rows
-            if not row.get("unlisted")
-        ]
-        full = [{k: v for k, v in row.items() if k != "unlisted"} for row in full]
-        write_rows(folder / "table", full, TableInfo(task, ("a", "b")))
+        listed = [_full(row) for row in rows if not row.get("unlisted")]
+        write_rows(folder / "table", listed, TableInfo(task, ("a", "b")))
         return folder
 
     return write
+
+
+SPLIT_OF = ("train", "train", "val", "test")
+
+
+@pytest.fixture
+def real_rows(shared_data: Path) -> Callable[[Task], list[Row]]:
+    """Return rows, with images, of a real dataset for a task: cells, bins, or dogs."""
+    readers = {"detect": _cells, "count": _bins, "classify": _dogs}
+    return lambda task: readers[task](shared_data)
+
+
+def _cells(data: Path) -> list[Row]:
+    root = data / "bccd" / "BCCD"
+    rows = []
+    for split in ("train", "val", "test"):
+        names = (root / "ImageSets" / "Main" / f"{split}.txt").read_text().split()
+        for name in sorted(names)[:40]:
+            boxes = _voc_boxes(root / "Annotations" / f"{name}.xml")
+            image = (root / "JPEGImages" / f"{name}.jpg").read_bytes()
+            rows.append({"image_id": name, "split": split, "boxes": boxes, "image": image})
+    return rows
+
+
+def _voc_boxes(path: Path) -> list[dict[str, float]]:
+    root = ET.parse(path).getroot()  # noqa: S314 - our own test data
+    size = {side: float(root.findtext(f"size/{side}", "0")) for side in ("width", "height")}
+    boxes = []
+    for found in root.iter("object"):
+        box: dict[str, float] = {"label": int(found.findtext("name") == "WBC")}
+        for side in ("xmin", "ymin", "xmax", "ymax"):
+            edge = size["width" if side[0] == "x" else "height"]
+            box[side] = float(found.findtext(f"bndbox/{side}", "0")) / edge
+        boxes.append(box)
+    return boxes
+
+
+def _bins(data: Path) -> list[Row]:
+    root = data / "aft-vbi-pds"
+    rows = []
+    for number in range(1, 81):
+        name = f"{number:05d}"
+        facts = json.loads((root / "metadata" / f"{name}.json").read_text())
+        image = (root / "bin-images" / f"{name}.jpg").read_bytes()
+        row = {"image_id": name, "count": facts["EXPECTED_QUANTITY"], "image": image}
+        rows.append({**row, "split": SPLIT_OF[number // 10 % 4]})
+    return rows
+
+
+def _dogs(data: Path) -> list[Row]:
+    rows = []
+    with zipfile.ZipFile(data / "dogImages.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+        breeds = sorted({name.split("/")[2] for name in names})
+        for number, name in enumerate(names[::5]):
+            row = {"image_id": name.removesuffix(".jpg"), "label": breeds.index(name.split("/")[2])}
+            rows.append({**row, "split": SPLIT_OF[number % 4], "image": archive.read(name)})
+    return rows

@@ -1,5 +1,6 @@
 """im2rec, read back by MXNet itself."""
 
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 
 from components.im2rec.config import Im2RecSection
 from components.im2rec.im2rec import im2rec
+from components.shared import parallel
 from components.shared.errors import UserError
 from components.shared.recordio import RecordSet
 from components.shared.shards import read_images
-from components.shared.table import fingerprint, iter_rows
+from components.shared.table import fingerprint, iter_rows, read_info, write_rows
 from components.shared.task import SPLITS, Task
 
 Dataset = Callable[[Task, Sequence[dict[str, Any]]], Path]
@@ -61,6 +63,30 @@ CLASSIFY: list[dict[str, Any]] = [
 ]
 
 
+def assert_mxnet_reads_the_table(folder: Path, records: Path, task: Task) -> None:
+    """Every record of every split: its id, its place, its label, and its image, untouched."""
+    rows = list(iter_rows(folder / "table"))
+    images = read_images(folder / "images", [row["image_id"] for row in rows])
+    for split in SPLITS:
+        expected = [row for row in rows if row["split"] == split]
+        found = read_by_mxnet(records, split)
+        assert RecordSet(records).ids(split) == [row["image_id"] for row in expected]
+        assert list(found) == list(range(len(expected)))
+        for index, row in enumerate(expected):
+            label, image = found[index]
+            assert image == images[row["image_id"]]
+            if task == "detect":
+                assert label[:2].tolist() == [2, 5]
+                flat = [
+                    [b[k] for k in ("label", "xmin", "ymin", "xmax", "ymax")] for b in row["boxes"]
+                ]
+                np.testing.assert_allclose(
+                    label[2:].reshape(-1, 5), np.array(flat).reshape(-1, 5), rtol=0, atol=1e-6
+                )
+            else:
+                assert label.tolist() == [row["count" if task == "count" else "label"]]
+
+
 @pytest.mark.parametrize(
     ("task", "rows"), [("detect", DETECT), ("count", COUNT), ("classify", CLASSIFY)]
 )
@@ -68,26 +94,45 @@ def test_every_record_equals_its_row(
     dataset: Dataset, task: Task, rows: list[dict[str, Any]]
 ) -> None:
     folder = dataset(task, rows)
-    records = run(folder, task)
-    images = read_images(folder / "images", [row["image_id"] for row in rows])
-    for split in SPLITS:
-        expected = [row for row in iter_rows(folder / "table") if row["split"] == split]
-        found = read_by_mxnet(records, split)
-        assert RecordSet(records).ids(split) == [row["image_id"] for row in expected]
-        assert len(found) == len(expected)
-        for index, row in enumerate(expected):
-            label, image = found[index]
-            assert image == images[row["image_id"]], "bytes must pass through untouched"
-            if task == "detect":
-                assert label[:2].tolist() == [2, 5]
-                flat = [
-                    [b[k] for k in ("label", "xmin", "ymin", "xmax", "ymax")] for b in row["boxes"]
-                ]
-                np.testing.assert_allclose(
-                    label[2:].reshape(-1, 5), np.array(flat).reshape(-1, 5), atol=1e-6
-                )
-            else:
-                assert label.tolist() == [row["count" if task == "count" else "label"]]
+    assert_mxnet_reads_the_table(folder, run(folder, task), task)
+
+
+@pytest.mark.parametrize("task", ["detect", "count", "classify"])
+def test_every_record_of_a_real_dataset_equals_its_row(
+    dataset: Dataset, real_rows: Callable[[Task], list[dict[str, Any]]], task: Task
+) -> None:
+    rows = real_rows(task)
+    assert len(rows) >= 80
+    folder = dataset(task, rows)
+    assert_mxnet_reads_the_table(folder, run(folder, task), task)
+
+
+def test_order_is_the_tables_even_when_the_shards_have_another(dataset: Dataset) -> None:
+    folder = dataset("count", COUNT)
+    table = folder / "table"
+    info, rows = read_info(table), list(iter_rows(table))
+    write_rows(table, reversed(rows), info)
+    records = run(folder, "count")
+    assert RecordSet(records).ids("train") == ["00004", "00001", "00000"]
+    assert_mxnet_reads_the_table(folder, records, "count")
+
+
+@pytest.mark.parametrize("resize", [None, 20])
+def test_reading_without_the_index_gives_the_tables_order(
+    dataset: Dataset, resize: int | None
+) -> None:
+    records = run(dataset("count", COUNT), "count", resize=resize)
+    reader = mx.recordio.MXRecordIO(str(records / "train.rec"), "r")
+    found = [mx.recordio.unpack(reader.read())[0].id for _ in range(3)]
+    assert found == [0, 1, 2]
+    assert reader.read() is None
+
+
+def test_augmented_copies_are_packed_with_the_others(dataset: Dataset) -> None:
+    copy = {"image_id": "00000#aug1", "split": "train", "count": 0, "augmented": True}
+    records = run(dataset("count", [*COUNT, copy]), "count")
+    assert RecordSet(records).ids("train") == ["00000", "00001", "00004", "00000#aug1"]
+    assert len(read_by_mxnet(records, "train")) == 4
 
 
 def test_lists_are_in_the_form_of_the_built_in_algorithms(dataset: Dataset) -> None:
@@ -107,32 +152,70 @@ def test_the_folder_describes_itself(dataset: Dataset) -> None:
     assert records.fingerprint == fingerprint(folder / "table")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_resizing_keeps_labels_and_shortens_edges(dataset: Dataset, workers: int) -> None:
+def decoded(image: bytes) -> npt.NDArray[np.uint8]:
+    """The pixels as they are stored, whatever an EXIF tag says."""
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return np.asarray(cv2.imdecode(np.frombuffer(image, np.uint8), flags), np.uint8)
+
+
+def test_resizing_shortens_edges_and_keeps_labels_and_contents(dataset: Dataset) -> None:
     folder = dataset("count", COUNT)
-    records = run(folder, "count", resize=20, quality=90, workers=workers)
+    originals = read_images(folder / "images", [row["image_id"] for row in COUNT])
+    records = run(folder, "count", resize=20, quality=90)
     for split in SPLITS:
-        for _, image in read_by_mxnet(records, split).values():
-            height, width = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR).shape[:2]
-            assert min(height, width) == 20
-            assert width / height == pytest.approx(1.55, abs=0.1)  # 60 to 64 by 40
+        expected = [row for row in COUNT if row["split"] == split]
+        for index, (label, image) in read_by_mxnet(records, split).items():
+            row, pixels = expected[index], decoded(image)
+            assert label.tolist() == [row["count"]]
+            original = decoded(originals[row["image_id"]])
+            size = (round(original.shape[1] / 2), 20)
+            assert pixels.shape[1::-1] == size
+            wanted = cv2.resize(original, size, interpolation=cv2.INTER_AREA)
+            _, encoded = cv2.imencode(".jpg", wanted, [cv2.IMWRITE_JPEG_QUALITY, 90])
+            assert image == encoded.tobytes()
 
 
-def test_the_result_does_not_depend_on_the_number_of_processes(dataset: Dataset) -> None:
-    folder = dataset("count", COUNT)
+def test_the_result_does_not_depend_on_the_number_of_processes(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "PATIENCE_S", 0)  # processes from the second chunk on
+    monkeypatch.setattr(parallel, "CHUNK_ITEMS", 2)
+    folder = dataset("count", [{**row, "image_id": f"{row['image_id']}{n}"} for n in range(3)
+                               for row in COUNT])  # fmt: skip
     digests = []
     for workers in (1, 2):
         records = run(folder, "count", resize=20, workers=workers)
-        digests.append(
-            [(records / f"{s}.{e}").read_bytes() for s in SPLITS for e in ("rec", "idx")]
-        )
+        digests.append([path.read_bytes() for path in sorted(records.iterdir())])
     assert digests[0] == digests[1]
 
 
 def test_a_small_image_is_not_enlarged(dataset: Dataset) -> None:
     records = run(dataset("count", COUNT), "count", resize=512)
     _, image = read_by_mxnet(records, "val")[0]
-    assert cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR).shape[0] == 40
+    assert decoded(image).shape[0] == 40
+
+
+@pytest.mark.parametrize("resize", [20, 512])
+def test_a_resized_image_is_upright_without_an_orientation_tag(
+    dataset: Dataset, resize: int
+) -> None:
+    left_bright = np.zeros((40, 60, 3), np.uint8)
+    left_bright[:, :30] = 255
+    encoded = cv2.imencode(".jpg", left_bright)[1].tobytes()
+    turned = {**COUNT[0], "image": with_orientation(encoded, 6)}  # to be shown turned clockwise
+    records = run(dataset("count", [turned, *COUNT[1:]]), "count", resize=resize)
+    pixels = decoded(read_by_mxnet(records, "train")[0][1])
+    assert pixels.shape[0] > pixels.shape[1]
+    assert pixels[0].mean() > 250, "what was left is on top"
+    assert pixels[-1].mean() < 5
+
+
+def with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """Insert an EXIF segment that holds nothing but the orientation, tag 0x0112."""
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    body = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
 
 
 def test_mxnets_detection_iterator_takes_our_files(dataset: Dataset) -> None:
@@ -150,6 +233,24 @@ def test_mxnets_detection_iterator_takes_our_files(dataset: Dataset) -> None:
     np.testing.assert_allclose(
         batch.label[0].asnumpy()[0, 4:11], [2, 5, 0, 0.1, 0.2, 0.5, 0.6], rtol=1e-6
     )
+
+
+@pytest.mark.parametrize(("task", "rows"), [("count", COUNT), ("classify", CLASSIFY)])
+def test_mxnets_image_iterator_takes_our_files(
+    dataset: Dataset, task: Task, rows: list[dict[str, Any]]
+) -> None:
+    records = run(dataset(task, rows), task)
+    train = [row for row in rows if row["split"] == "train"]
+    iterator = mx.io.ImageRecordIter(
+        path_imgrec=str(records / "train.rec"),
+        path_imgidx=str(records / "train.idx"),
+        data_shape=(3, 32, 32),
+        batch_size=len(train),
+    )
+    batch = next(iter(iterator))
+    assert batch.data[0].shape == (len(train), 3, 32, 32)
+    key = "count" if task == "count" else "label"
+    assert batch.label[0].asnumpy().tolist() == [row[key] for row in train]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +278,17 @@ def test_an_empty_split_is_named(dataset: Dataset) -> None:
         run(folder, "count")
 
 
-def test_an_image_that_cannot_be_decoded_is_named(dataset: Dataset) -> None:
-    folder = dataset("count", [{**COUNT[0], "image": b"no image"}, *COUNT[1:]])
+@pytest.mark.parametrize("image", [b"no image", b""])
+def test_an_image_that_cannot_be_decoded_is_named(dataset: Dataset, image: bytes) -> None:
+    folder = dataset("count", [{**COUNT[0], "image": image}, *COUNT[1:]])
     with pytest.raises(UserError, match="'00000': OpenCV cannot decode it"):
         run(folder, "count", resize=20)
+
+
+def test_a_failed_run_leaves_the_earlier_records(dataset: Dataset) -> None:
+    folder = dataset("count", COUNT)
+    before = {path: path.read_bytes() for path in run(folder, "count").iterdir()}
+    next((folder / "images").iterdir()).unlink()
+    with pytest.raises(UserError, match="in no shard"):
+        run(folder, "count")
+    assert {path: path.read_bytes() for path in (folder / "records").iterdir()} == before

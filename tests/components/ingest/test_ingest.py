@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.ingest import parallel
+from components.shared import parallel
 from components.shared.errors import UserError
 
 

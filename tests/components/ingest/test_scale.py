@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from components.ingest import parallel
 from components.ingest.catalogue import Catalogue
 from components.ingest.config import IngestSection
-from components.ingest.parallel import chunked, map_chunks
 from components.ingest.records import RawBox, Record
 from components.ingest.select import select_records
 from components.ingest.sources.base import Member
+from components.shared import parallel
+from components.shared.parallel import chunked, map_chunks
 
 
 def _double(chunk: list[int]) -> list[int]:

@@ -15,13 +15,13 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from components.ingest import parallel
 from components.ingest.config import IngestSection
 from components.ingest.sources import archives, http
 from components.ingest.sources.base import Member, read
 from components.ingest.sources.http import download
 from components.ingest.sources.local import FolderSource
 from components.ingest.sources.locate import open_source
+from components.shared import parallel
 from components.shared.errors import UserError
 
 FILES = {"set/a.txt": b"first", "set/deep/b.txt": b"second", ".hidden": b"", "__MACOSX/c": b""}

@@ -15,6 +15,7 @@ from components.shared.recordio import (
     MAGIC,
     Record,
     RecordReader,
+    RecordSet,
     RecordWriter,
     detection_boxes,
     detection_label,
@@ -43,20 +44,26 @@ def header(index: int, label: float | list[float]) -> "mx.recordio.IRHeader":
 
 
 def test_files_are_byte_for_byte_mxnets(tmp_path: Path) -> None:
-    rows: list[tuple[float | list[float], bytes]] = [
-        (3.0, b"jpeg"),
-        ([2, 5, 0, 0.1, 0.2, 0.3, 0.4], WORD + b"x" + WORD * 2),
-        (0.0, b""),
+    magic_label = float(np.frombuffer(WORD, "<f4")[0])
+    rows: list[tuple[int, float | list[float], bytes]] = [
+        (0, 3.0, b"jpeg"),
+        (1, [2, 5, 0, 0.1, 0.2, 0.3, 0.4], WORD + b"x" + WORD * 2),
+        (2, 0.0, b""),
+        (3, magic_label, b"the header is cut"),
+        (4, [magic_label, 1, magic_label], WORD),
+        (MAGIC, 1.0, b"the id is cut"),
     ]
     with RecordWriter(tmp_path / "ours.rec", tmp_path / "ours.idx") as writer:
-        for index, (label, image) in enumerate(rows):
+        for index, label, image in rows:
             writer.write(index, label, image)
     theirs = mx.recordio.MXIndexedRecordIO(
         str(tmp_path / "theirs.idx"), str(tmp_path / "theirs.rec"), "w"
     )
-    for index, (label, image) in enumerate(rows):
+    for index, label, image in rows:
         theirs.write_idx(index, mx.recordio.pack(header(index, label), image))
     theirs.close()
+    reader = RecordReader(tmp_path / "theirs.rec")
+    assert [(reader[i].index, reader[i].image) for i in range(6)] == [(r[0], r[2]) for r in rows]
     assert (tmp_path / "ours.rec").read_bytes() == (tmp_path / "theirs.rec").read_bytes()
     assert (tmp_path / "ours.idx").read_text() == (tmp_path / "theirs.idx").read_text()
 
@@ -125,11 +132,20 @@ def test_a_wrong_index_is_named(three: Path, text: str) -> None:
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.idx: cannot be read"):
         RecordReader(tmp_path / "none.rec")
+    with pytest.raises(UserError, match=r"none\.lst: cannot be read"):
+        read_list(tmp_path / "none.lst")
+    with pytest.raises(UserError, match="no records here"):
+        RecordSet(tmp_path)
 
 
-def test_a_record_too_long_for_the_format_is_refused() -> None:
+def test_a_record_too_long_for_the_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="RecordIO holds up to"):
         frame(bytes(1 << 29))
+    with (
+        RecordWriter(tmp_path / "a.rec", tmp_path / "a.idx") as writer,
+        pytest.raises(ValueError, match="RecordIO holds up to"),
+    ):
+        writer.write(0, 0.0, bytes((1 << 29) - 24))
 
 
 @pytest.mark.parametrize("payload", [b"", b"\1\0\0\0" + bytes(20)])

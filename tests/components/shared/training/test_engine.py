@@ -82,6 +82,20 @@ def test_a_training_goes_on_as_if_it_had_not_been_interrupted(
     assert not [*folder.iterdir()]
 
 
+@pytest.mark.parametrize("early_stop_epochs", [0, 1])
+def test_a_training_that_was_over_is_not_prolonged(
+    data: TrainingData, folder: Path, early_stop_epochs: int
+) -> None:
+    settings = {"schedule": "constant", "learning_rate": 1e-12}
+    section = override(SMALL, {"early_stop_epochs": early_stop_epochs} | settings)
+    whole = fit(section, data, 0)
+    with pytest.raises(Stopped):
+        fit(section, data, 0, folder, stop_after(len(whole.history)))
+    resumed = fit(section, data, 0, folder)
+    assert resumed.resumed_epochs == len(whole.history)
+    assert_same(whole, resumed)
+
+
 def test_a_damaged_checkpoint_is_passed_over(
     data: TrainingData, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
