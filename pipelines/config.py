@@ -8,7 +8,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from components.augment.config import AugmentSection
+from components.augment.config import AugmentSection, check_task
 from components.deploy.config import DeploySection
 from components.evaluate.config import EvaluateSection
 from components.explore.config import ExploreSection
@@ -19,13 +19,12 @@ from components.register.config import RegisterSection
 from components.shared.config import Section, explain
 from components.shared.errors import UserError
 from components.shared.task import Task
+from components.shared.training.checks import check_settings
 from components.split.config import SplitSection
 from components.train.config import TrainSection
 from components.tune.config import TuneSection
 from components.validate.config import ValidateSection
 from pipelines.placement import PlacementSection
-
-DETECTORS = ("ssd_resnet50", "fcos_resnet18")
 
 
 class Project(Section):
@@ -62,28 +61,12 @@ class Project(Section):
         return yaml.safe_dump(json.loads(self.model_dump_json(by_alias=True)), sort_keys=False)
 
     @model_validator(mode="after")
-    def _model_serves_task(self) -> Self:
-        if (self.train.model in DETECTORS) != (self.task == "detect"):
-            raise ValueError(
-                f"train.model '{self.train.model}' does not serve task '{self.task}'; "
-                f"detect needs one of {', '.join(DETECTORS)}, the other tasks a resnet"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _counting_keeps_items(self) -> Self:
-        if self.task != "count":
-            return self
-        crops = {
-            "augment.min_crop": self.augment.min_crop,
-            "train.augment.crop_scale": self.train.augment.crop_scale,
-        }
-        for key, value in crops.items():
-            if value < 1:
-                raise ValueError(
-                    f"{key} is {value}, but a crop can remove an item and leave its number; "
-                    "task 'count' needs 1"
-                )
+    def _settings_suit_the_task(self) -> Self:
+        try:
+            check_settings(self.train, self.task)
+            check_task(self.augment, self.task)
+        except UserError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from torchvision.io import encode_jpeg, encode_png
 
-from components.augment.config import AugmentSection
+from components.augment.config import AugmentSection, check_task
 from components.augment.transform import Copy, copy_seed, make_copy
 from components.shared.errors import UserError
 from components.shared.images_io import open_image
@@ -55,12 +55,7 @@ def augment(
         UserError: if the settings do not suit the task, or a training image is not in the shards
             exactly once.
     """
-    if task == "count" and section.min_crop < 1:
-        raise UserError(
-            f"augment.min_crop is {section.min_crop}, but a crop can remove an item and leave its "
-            "number; task 'count' needs 1"
-        )
-    shutil.rmtree(augmented_images, ignore_errors=True)  # of an interrupted run
+    check_task(section, task)
     augmented_images.mkdir(parents=True)
     if not section.copies:
         shutil.copyfile(table, augmented_table)

@@ -5,6 +5,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from components.shared.config import Section
+from components.shared.errors import UserError
+from components.shared.task import Task
 
 
 class AugmentSection(Section):
@@ -34,3 +36,16 @@ class AugmentSection(Section):
         if self.copies and not any(changes):
             raise ValueError("copies are asked for, but no operation that would change them")
         return self
+
+
+def check_task(section: AugmentSection, task: Task) -> None:
+    """Refuse a crop where it could falsify a label.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    if task == "count" and section.min_crop < 1:
+        raise UserError(
+            f"augment.min_crop is {section.min_crop:g}, but a crop can remove an item and leave "
+            "its number; task 'count' needs 1"
+        )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from components.im2rec.config import Im2RecSection
 from components.im2rec.labels import label_of, list_line
-from components.im2rec.resize import resize_images
+from components.im2rec.resize import Encoded, resize_images
 from components.shared.errors import UserError
 from components.shared.parallel import chunked, map_chunks, worker_count
 from components.shared.progress import progress
@@ -24,17 +24,21 @@ from components.shared.table import fingerprint, iter_rows, read_info
 from components.shared.task import SPLITS, Split, Task
 
 Label = float | npt.NDArray[np.float32]
-_COLUMNS = ("image_id", "split", "format", "label", "count", "boxes")
+_COLUMNS = ("image_id", "split", "format", "width", "height", "label", "count", "boxes")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image goes: its split, its index there, its label, and its format."""
+    """Where an image goes: its split, its index there, its label; and what it is.
+
+    `shorter_edge` is in pixels.
+    """
 
     split: Split
     index: int
     label: Label
     format: str
+    shorter_edge: int
 
 
 def im2rec(
@@ -96,7 +100,9 @@ def _places(table: Path, task: Task) -> dict[str, Place]:
             raise UserError(f"image '{image_id}': no split in the image table; run split first")
         if image_id in places:
             raise UserError(f"image '{image_id}': twice in the image table; run ingest again")
-        places[image_id] = Place(split, taken[split], label_of(row, task), row["format"])
+        shorter_edge = min(row["width"], row["height"])
+        label = label_of(row, task)
+        places[image_id] = Place(split, taken[split], label, row["format"], shorter_edge)
         taken[split] += 1
     return places
 
@@ -142,7 +148,7 @@ def _write_records(
             )
             for split in SPLITS
         }
-        ready = progress(_resized(claimed, section), len(places), "packing records")
+        ready = progress(_resized(claimed, places, section), len(places), "packing records")
         for image_id, data in ready:
             place = places[image_id]
             writers[place.split].write(place.index, place.label, data)
@@ -163,14 +169,17 @@ def _claimed(image_id: str, places: dict[str, Place], waiting: set[str]) -> str:
 
 
 def _resized(
-    images: Iterator[tuple[str, bytes]], section: Im2RecSection
+    images: Iterator[tuple[str, bytes]], places: dict[str, Place], section: Im2RecSection
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the images in the same order, resized where the settings ask for it."""
     if section.resize is None:
         yield from images
         return
+    encoded = (
+        Encoded(name, data, places[name].format, places[name].shorter_edge) for name, data in images
+    )
     resize = partial(resize_images, edge=section.resize, quality=section.quality)
-    chunks = chunked(images, lambda item: len(item[1]))
+    chunks = chunked(encoded, lambda image: len(image.data))
     for chunk in map_chunks(resize, chunks, worker_count(section.workers)):
         yield from chunk
 

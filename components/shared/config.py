@@ -35,12 +35,15 @@ class Section(BaseModel):
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return one line a wrong key: its path, what was expected, and what was given."""
+    """Return one line a wrong key: its path, what was expected, and what was given.
+
+    A rule that joins several sections names its keys itself.
+    """
     return "\n".join(_line(details, model) for details in error.errors())
 
 
 def _line(details: ErrorDetails, model: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in details["loc"]) or "config"
+    path = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         return f"{path}: unknown key{_suggestion(details['loc'], model)}"
     if details["type"] == "missing":
@@ -48,8 +51,8 @@ def _line(details: ErrorDetails, model: type[BaseModel]) -> str:
     message = details["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if details["type"] == "value_error":
-        return f"{path}: {message}"
-    return f"{path}: {message}; got {details['input']!r}"
+        return f"{path}: {message}" if path else message
+    return f"{path or 'config'}: {message}; got {details['input']!r}"
 
 
 def _suggestion(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:

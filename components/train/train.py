@@ -7,9 +7,10 @@ from pathlib import Path
 
 from components.shared.archive import ModelCard, write_archive
 from components.shared.task import Task
+from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
-from components.shared.training.engine import Fitted, check_settings, exit_on_sigterm, fit
+from components.shared.training.engine import Fitted, exit_on_sigterm, fit
 from components.shared.training.settings import override
 from components.shared.transforms import MEAN, STD
 from components.train.readme import readme

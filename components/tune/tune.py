@@ -16,9 +16,10 @@ from optuna.trial import TrialState
 
 from components.shared.task import Task
 from components.shared.training.checkpoints import claimed
+from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
-from components.shared.training.engine import check_settings, exit_on_sigterm, fit
+from components.shared.training.engine import exit_on_sigterm, fit
 from components.shared.training.objectives import Objective, objective_class
 from components.shared.training.recorder import Best, DivergedError, Epoch
 from components.shared.training.settings import override

@@ -1,14 +1,11 @@
 """The one place where models are made, by their plain names."""
 
-from typing import Final
-
 from components.shared.errors import UserError
 from components.shared.models.backbones import create_backbone
 from components.shared.models.classification import Classifier, Counter
 from components.shared.models.detection import Detector, create_detector
 from components.shared.task import Task
-
-DETECTORS: Final = ("ssd_resnet50", "fcos_resnet18")
+from components.shared.training.checks import check_model
 
 Network = Classifier | Detector
 
@@ -37,9 +34,7 @@ def create_model(
     Raises:
         UserError: if the model does not serve the task, or not at this image size.
     """
-    if (name in DETECTORS) != (task == "detect"):
-        fit = ", ".join(DETECTORS) if task == "detect" else "a resnet"
-        raise UserError(f"train.model: '{name}' does not serve task '{task}'; use {fit}")
+    check_model(name, task)
     try:
         if task == "detect":
             return create_detector(name, outputs, image_size, nms_threshold, frozen_stages)

@@ -17,10 +17,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
-from components.shared.errors import UserError
 from components.shared.models import create_model, load_weights
-from components.shared.task import Task
 from components.shared.training.checkpoints import Checkpoints, claimed, training_key
+from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
 from components.shared.training.module import TrainingModule
@@ -83,31 +82,6 @@ def fit(
     )
     with holder as kept, _quiet():
         return _fit(section, data, seed, kept, on_epoch)
-
-
-def check_settings(section: TrainSection, task: Task) -> None:
-    """Refuse settings that this task would silently ignore, or be harmed by.
-
-    Raises:
-        UserError: naming the setting.
-    """
-    augment = section.augment
-    refused = {
-        "detect": {
-            "label_smoothing": section.label_smoothing,
-            "augment.mixup": augment.mixup,
-            "augment.pad": augment.pad,
-        },
-        "count": {
-            "label_smoothing": section.label_smoothing,
-            "augment.crop_scale": 1 - augment.crop_scale,
-            "augment.mosaic": augment.mosaic,
-        },
-        "classify": {"augment.mosaic": augment.mosaic},
-    }
-    for name, value in refused[task].items():
-        if value > 0:
-            raise UserError(f"train.{name}: does not serve task '{task}'; leave it out")
 
 
 def computing_precision(asked: Literal["auto", "bf16", "fp32"]) -> Literal["bf16-mixed", "32-true"]:

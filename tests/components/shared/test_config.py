@@ -49,7 +49,7 @@ class _Outer(Section):
         ('{"epochs": 1.5}', "epochs: input should be a valid integer"),
         ('{"inner": {"rate": NaN}}', "inner.rate: input should be a finite number"),
         ('{"mode": "quick"}', "mode: input should be 'fast' or 'slow'; got 'quick'"),
-        ('{"mode": "slow", "epochs": 1}', "config: slow needs more than one epoch"),
+        ('{"mode": "slow", "epochs": 1}', "slow needs more than one epoch"),
         ("{", "config: invalid JSON"),
     ],
 )

@@ -10,9 +10,10 @@ import torch
 from components.shared.errors import UserError
 from components.shared.task import Task
 from components.shared.training.checkpoints import Checkpoints
+from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
-from components.shared.training.engine import Fitted, check_settings, computing_precision, fit
+from components.shared.training.engine import Fitted, computing_precision, fit
 from components.shared.training.recorder import Best, DivergedError, Epoch
 from components.shared.training.settings import override
 
