@@ -68,11 +68,11 @@ test-recordio := $(addprefix tests/components/,im2rec shared/test_recordio.py)
 test-trainer := $(addprefix tests/components/,augment tune train predict evaluate deploy shared)
 test-aws := tests/components/register
 
-test: $(IMAGES:%=test-in-%) ## Run all tests
+test: setup $(IMAGES:%=test-in-%) ## Run all tests
 
 test-in-%: .venvs/%/.complete
 	@echo "== tests in the environment '$*'"
-	.venvs/$*/bin/python -m pytest -n $(WORKERS) $(test-$*) $(and $(filter trainer,$*),--ignore tests/components/shared/test_recordio.py)
+	.venvs/$*/bin/python -m pytest -n $(WORKERS) --dist loadfile $(test-$*) $(and $(filter trainer,$*),--ignore tests/components/shared/test_recordio.py)
 
 lint: setup .venvs/dev/.complete ## Check style and types
 	.venvs/dev/bin/ruff check .

@@ -7,13 +7,16 @@ import webbrowser
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Literal, ParamSpec
 
 import typer
 
 from components.shared.errors import UserError
-from pipelines.config import Project, check_source, is_remote, load
+from pipelines.config import Project, check_paths, load, local_paths
 from pipelines.images import ROOT
+
+if TYPE_CHECKING:
+    from pipelines.local.summary import Summary
 
 P = ParamSpec("P")
 
@@ -69,8 +72,8 @@ def check(
 ) -> None:
     """Check a config and print every setting it leads to, without running anything."""
     project = load(config, set_ or [])
-    check_source(project)
-    print(project.to_yaml(), end="")
+    print(project.to_yaml(), end="", flush=True)
+    check_paths(project)
     print(f"{config}: valid", file=sys.stderr)
 
 
@@ -90,9 +93,7 @@ def compile_(
 
     project = load(config, set_ or [])
     if target is Target.kubeflow:
-        _needs_remote_source(project)
-    else:
-        check_source(project)
+        _warn_of_this_machine(project)
     placement = project.placement if target is Target.kubeflow else PlacementSection()
     path = output or Path("build", f"{project.project}-{target}.yaml")
     compile_pipeline(project, placement, path)
@@ -111,6 +112,9 @@ def run(
     require_pass: Annotated[
         bool, typer.Option("--require-pass", help="Exit with 3 when the gate rejects the model.")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Redo every step, whatever the cache holds.")
+    ] = False,
 ) -> None:
     """Run the whole pipeline on this machine: images in, verified endpoint out.
 
@@ -120,8 +124,8 @@ def run(
     from pipelines.local.run import run_local
 
     project = load(config, set_ or [])
-    check_source(project)
-    summary = run_local(project, config, runs, runner.value)
+    check_paths(project)
+    summary = run_local(project, config, runs, runner.value, fresh=fresh)
     if summary.status == "failed":
         raise typer.Exit(1)
     if summary.status == "rejected" and require_pass:
@@ -136,10 +140,8 @@ def report(
     browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Print where the newest run's evaluation report is."""
-    folder = _latest(load(config), runs)
-    path = folder / "reports" / "evaluate.html"
-    if not path.exists():
-        raise UserError(f"{folder}: this run has no report; see {folder / 'index.html'}")
+    summary = _newest(load(config), runs, "report")
+    path = Path(str(summary.report))
     print(path)
     if browser:
         webbrowser.open(path.as_uri())
@@ -154,17 +156,14 @@ def serve(
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8080,
 ) -> None:
     """Serve the newest run's model over HTTP: POST /invocations."""
-    from pipelines.local.summary import read_summary
-
-    folder = _latest(load(config), runs)
-    summary = read_summary(folder)
-    if summary is None or summary.model is None:
-        raise UserError(f"{folder}: this run has no model; see {folder / 'index.html'}")
+    summary = _newest(load(config), runs, "model")
+    if summary.status != "succeeded":
+        print(f"note: run {summary.run} {summary.status}; its model is served", file=sys.stderr)
     python = ROOT / ".venvs" / "trainer" / "bin" / "python"
     if not python.exists():
         raise UserError(f"{python} does not exist; run 'make setup'")
     os.environ["PYTHONPATH"] = str(ROOT)
-    command = ["-m", "components.deploy.server", "--model", summary.model]
+    command = ["-m", "components.deploy.server", "--model", str(summary.model)]
     os.execv(python, [str(python), *command, "--host", host, "--port", str(port)])  # noqa: S606
 
 
@@ -176,11 +175,7 @@ def runs_(
     """List runs with their outcome and main metrics, newest first."""
     from pipelines.local.summary import read_summary
 
-    folders = sorted(
-        (path for path in runs.glob("*/2*") if path.is_dir()),
-        key=lambda path: path.name,
-        reverse=True,
-    )
+    folders = _newest_first(runs, "*")
     if not folders:
         raise UserError(f"{runs}: no runs here; start one with './sightline run configs/demo.yaml'")
     for folder in folders:
@@ -191,17 +186,30 @@ def runs_(
         print(f"{folder.name:<18} {folder.parent.name:<20} {status:<10} {metrics}")
 
 
-def _latest(project: Project, runs: Path) -> Path:
-    folder = runs.resolve() / project.project / "latest"
-    if not folder.exists():
-        raise UserError(f"{folder.parent}: no runs of this project; start one with 'make run'")
-    return folder.resolve()
+def _newest_first(runs: Path, project: str) -> list[Path]:
+    """Return the folders of runs; their names are times."""
+    found = [path for path in runs.glob(f"{project}/2*") if path.is_dir()]
+    return sorted(found, key=lambda path: path.name, reverse=True)
 
 
-def _needs_remote_source(project: Project) -> None:
-    uri = project.ingest.uri
-    if uri and not is_remote(uri):
-        raise UserError(
-            f"ingest.uri: {uri} is a path of this machine, which a cluster cannot read; "
-            "upload the data and give its s3:// or https:// address with --set ingest.uri=…"
+def _newest(project: Project, runs: Path, what: Literal["report", "model"]) -> "Summary":
+    """Return the newest run that made a report or a model: one under way has neither yet."""
+    from pipelines.local.summary import read_summary
+
+    for folder in _newest_first(runs.resolve(), project.project):
+        summary = read_summary(folder)
+        if summary is not None and getattr(summary, what) is not None:
+            return summary
+    raise UserError(
+        f"{runs / project.project}: no run of this project has a {what}; start one with "
+        "'./sightline run'"
+    )
+
+
+def _warn_of_this_machine(project: Project) -> None:
+    for key, path in local_paths(project).items():
+        print(
+            f"note: {key} is {path}; the cluster needs it at that path, on a volume for example, "
+            f"or give an s3:// or https:// address with --set {key}=ADDRESS",
+            file=sys.stderr,
         )

@@ -20,6 +20,7 @@ from components.shared.config import Section, explain
 from components.shared.errors import UserError
 from components.shared.task import Task
 from components.shared.training.checks import check_settings
+from components.shared.training.config import is_weights_file
 from components.split.config import SplitSection
 from components.train.config import TrainSection
 from components.tune.config import TuneSection
@@ -99,7 +100,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Project:
         project = Project.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{path}:\n{explain(error, Project)}") from None
-    return _with_absolute_source(project)
+    return _with_absolute_paths(project)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -145,26 +146,38 @@ def is_remote(uri: str) -> bool:
     return uri.startswith(("http://", "https://", "s3://"))
 
 
-def _with_absolute_source(project: Project) -> Project:
-    """Resolve a local source against the user's folder: steps run in folders of their own."""
-    uri = project.ingest.uri
-    if not uri or is_remote(uri):
-        return project
-    path = Path(uri).expanduser().resolve()
-    return project.model_copy(
-        update={"ingest": project.ingest.model_copy(update={"uri": str(path)})}
-    )
+def local_paths(project: Project) -> dict[str, Path]:
+    """Return the files and folders of this machine that a config names, by key."""
+    paths = {}
+    if project.ingest.uri and not is_remote(project.ingest.uri):
+        paths["ingest.uri"] = Path(project.ingest.uri)
+    if is_weights_file(project.train.weights):
+        paths["train.weights"] = Path(project.train.weights)
+    return paths
 
 
-def check_source(project: Project) -> None:
-    """Make sure that a local source exists.
+def check_paths(project: Project) -> None:
+    """Make sure that every local path exists.
 
     Raises:
-        UserError: naming the path and how to give another.
+        UserError: naming the key, the path, and how to give another.
     """
-    uri = project.ingest.uri
-    if uri and not is_remote(uri) and not Path(uri).exists():
-        raise UserError(
-            f"ingest.uri: {uri} does not exist; "
-            "give your data's folder or archive with --set ingest.uri=PATH"
-        )
+    for key, path in local_paths(project).items():
+        if not path.exists():
+            raise UserError(f"{key}: {path} does not exist; give your own with --set {key}=PATH")
+
+
+def _with_absolute_paths(project: Project) -> Project:
+    """Resolve local paths against the user's folder: steps run in folders of their own."""
+    ingest, train = project.ingest, project.train
+    paths = local_paths(project)
+    if "ingest.uri" in paths:
+        path = _absolute(ingest.uri.removeprefix("file://"))
+        ingest = ingest.model_copy(update={"uri": path})
+    if "train.weights" in paths:
+        train = train.model_copy(update={"weights": _absolute(train.weights)})
+    return project.model_copy(update={"ingest": ingest, "train": train})
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())

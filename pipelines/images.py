@@ -27,6 +27,13 @@ def environment(reference_or_name: str) -> str:
     return reference_or_name.rsplit("/", 1)[-1].split(":", 1)[0].split("@", 1)[0]
 
 
+def is_current(reference_: str, step: str) -> bool:
+    """Tell whether a reference's tag is still that of the files as they are now."""
+    name, _, tag = reference_.rpartition(":")
+    content_tag.cache_clear()
+    return tag == f"{step}-{content_tag(name, step)}"
+
+
 @cache
 def content_tag(image: str, step: str) -> str:
     """Return 12 hexadecimal digits over the files that decide what the step does."""

@@ -23,7 +23,7 @@ from components.split.component import split as split_step
 from components.train.component import train as train_step
 from components.tune.component import tune as tune_step
 from components.validate.component import validate as validate_step
-from pipelines.config import Project
+from pipelines.config import Project, local_paths
 from pipelines.images import reference
 from pipelines.placement import PlacementSection, place
 
@@ -57,9 +57,19 @@ def arguments(project: Project) -> dict[str, Any]:
         "task": project.task,
         "seed": project.seed,
         "source_version": source_version(project.ingest),
+        "weights_version": _weights_version(project),
         "config_text": project.model_dump_json(by_alias=True, exclude={"placement"}),
         **sections,
     }
+
+
+def _weights_version(project: Project) -> str:
+    """Return text that changes when a file of pretrained weights does."""
+    path = local_paths(project).get("train.weights")
+    if path is None or not path.exists():
+        return ""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def build(placement: PlacementSection) -> BaseComponent:
@@ -81,6 +91,7 @@ def build(placement: PlacementSection) -> BaseComponent:
         task: str,
         seed: int,
         source_version: str,
+        weights_version: str,
         config_text: str,
         ingest: str,
         validate: str,
@@ -132,7 +143,14 @@ def build(placement: PlacementSection) -> BaseComponent:
             )
         ).outputs["records"]
         tuned = configure(
-            tune_step(task=task, seed=seed, config=tune, train_config=train, records=records)
+            tune_step(
+                task=task,
+                seed=seed,
+                config=tune,
+                train_config=train,
+                weights_version=weights_version,
+                records=records,
+            )
         ).outputs
         model = configure(
             train_step(
@@ -140,6 +158,7 @@ def build(placement: PlacementSection) -> BaseComponent:
                 seed=seed,
                 config=train,
                 hyperparameters=tuned["best"],
+                weights_version=weights_version,
                 records=records,
             )
         ).outputs["model"]

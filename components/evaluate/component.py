@@ -6,7 +6,7 @@ from components.shared.images import TRAINER
 
 
 @dsl.component(base_image=TRAINER, install_kfp_package=False)
-def evaluate(  # noqa: PLR0917 (passed by name)
+def evaluate(
     task: str,
     seed: int,
     config: str,

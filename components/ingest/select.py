@@ -66,7 +66,8 @@ def _narrow_boxes(
     catalogue.tally["boxes of other classes"] += len(boxes) - len(kept)
     if task == "classify" and kept:
         return _labelled(replace(record, boxes=kept))
-    if kept or (section.keep_empty and task != "classify"):
+    # For counting, no object is a count like any other.
+    if kept or task == "count" or (section.keep_empty and task != "classify"):
         return replace(record, boxes=kept)
     if boxes:
         catalogue.tally["images without a box that is asked for"] += 1

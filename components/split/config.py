@@ -34,6 +34,13 @@ class SplitSection(Section):
         return self
 
     @model_validator(mode="after")
+    def _every_split_has_a_source(self) -> Self:
+        for name, share in (("val", self.val), ("test", self.test)):
+            if not share and name not in self.upstream.values():
+                raise ValueError(f"{name} is 0 and upstream maps no split to {name}; give a share")
+        return self
+
+    @model_validator(mode="after")
     def _upstream_has_a_train_split(self) -> Self:
         if self.upstream and "train" not in self.upstream.values():
             raise ValueError("upstream must map one of the source's splits to train")

@@ -11,12 +11,16 @@ def train(
     seed: int,
     config: str,
     hyperparameters: str,
+    weights_version: str,  # noqa: ARG001
     records: dsl.Input[dsl.Dataset],
     model: dsl.Output[dsl.Model],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Train a model; write its archive and how the training went."""
+    """Train a model; write its archive and how the training went.
+
+    `weights_version` is not read: it makes the cache notice that a file of weights has changed.
+    """
     import json
     import os
     from pathlib import Path

@@ -10,7 +10,7 @@ from components.shared.task import Task
 from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
-from components.shared.training.engine import Fitted, exit_on_sigterm, fit
+from components.shared.training.engine import Fitted, exit_on_sigterm, fitting
 from components.shared.training.settings import override
 from components.shared.transforms import MEAN, STD
 from components.train.readme import readme
@@ -55,10 +55,10 @@ def train(
     check_settings(chosen, task)
     with exit_on_sigterm():
         data = TrainingData(records, task, chosen.image_size)
-        fitted = fit(chosen, data, seed, checkpoints)
-    card = _card(chosen, data, seed, fitted)
-    write_archive(model, card, fitted.best.weights, readme(card))
-    write_report(report, card, fitted, hyperparameters)
+        with fitting(chosen, data, seed, checkpoints) as fitted:
+            card = _card(chosen, data, seed, fitted)
+            write_archive(model, card, fitted.best.weights, readme(card))
+            write_report(report, card, fitted, hyperparameters)
     _say(card, fitted)
     return {
         **{f"val_{name}": value for name, value in fitted.best.metrics.items()},

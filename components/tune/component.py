@@ -11,12 +11,16 @@ def tune(
     seed: int,
     config: str,
     train_config: str,
+    weights_version: str,  # noqa: ARG001
     records: dsl.Input[dsl.Dataset],
     best: dsl.OutputPath(str),  # type: ignore[valid-type]
     trials: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
 ) -> None:
-    """Search training settings; give the best as JSON text, {} for the config's own."""
+    """Search training settings; give the best as JSON text, {} for the config's own.
+
+    `weights_version` is not read: it makes the cache notice that a file of weights has changed.
+    """
     import json
     import os
     from pathlib import Path

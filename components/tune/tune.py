@@ -18,7 +18,7 @@ from components.shared.task import Task
 from components.shared.training.checkpoints import claimed
 from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
-from components.shared.training.data import TrainingData
+from components.shared.training.data import TrainingData, records_digest
 from components.shared.training.engine import exit_on_sigterm, fit
 from components.shared.training.objectives import Objective, objective_class
 from components.shared.training.recorder import Best, DivergedError, Epoch
@@ -129,8 +129,7 @@ def tune(
         study = _study(kept.folder / "study.journal", seed, own, objective)
         search = _Search(section, base, task, seed, records, study, own, objective)
         found = _search(search, found, trials)
-        importances = _importances(study, seed)
-    write_report(report, found, importances)
+        write_report(report, found, _importances(study, seed))
     chosen = found.chosen
     _conclude(found, chosen)
     return dict(chosen.settings) if chosen else {}
@@ -197,9 +196,15 @@ def _importances(study: optuna.Study, seed: int) -> dict[str, float]:
 def _key(
     section: TuneSection, train_section: TrainSection, task: Task, seed: int, records: Path
 ) -> str:
-    meta = (records / "meta.json").read_text(encoding="utf-8")
     search = section.model_dump(mode="json", exclude={"trials", "max_minutes"})
-    parts = ["tune", search, train_section.model_dump(mode="json"), task, seed, meta]
+    parts = [
+        "tune",
+        search,
+        train_section.model_dump(mode="json"),
+        task,
+        seed,
+        records_digest(records),
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 

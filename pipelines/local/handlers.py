@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from kfp import dsl, local
 from kfp.local import cache, docker_task_handler, status, subprocess_task_handler
 
-from pipelines.images import ROOT, environment
+from pipelines.images import ROOT, environment, is_current
 from pipelines.local import guard
 from pipelines.local.journal import Journal, StepRecord, tail, timed
 
@@ -120,8 +120,8 @@ class VenvTaskHandler(_Handler):
     def execute(self, keep: Callable[[str], None]) -> int:
         """Run the command under a guard, so that it ends when this process does."""
         prefix = ROOT / ".venvs" / environment(self.image)
-        if not (prefix / "bin" / "python3").exists():
-            keep(f"error: {prefix} does not exist; run 'make setup'\n")
+        if not (prefix / ".complete").exists():
+            keep(f"error: {prefix} is not set up; run 'make setup'\n")
             return 1
         env = {
             **{key: value for key, value in os.environ.items() if key != "PYTHONHOME"},
@@ -202,18 +202,32 @@ class _JournaledCache(cache.LocalCache):  # type: ignore[misc]
     """kfp's cache, telling the journal of each step that it spared."""
 
     session: ClassVar[Session]
+    fresh: ClassVar[bool]
 
-    def compute_key(self, component_name: str, *args: Any, **kwargs: Any) -> str:
-        key: str = super().compute_key(component_name, *args, **kwargs)
-        self._names = {**getattr(self, "_names", {}), key: component_name.removeprefix("comp-")}
+    def __init__(self, cache_root: str) -> None:
+        super().__init__(cache_root)
+        self._tasks: dict[str, tuple[str, str]] = {}  # step and image by key
+
+    def compute_key(self, component_name: str, image: str, *args: Any, **kwargs: Any) -> str:
+        key: str = super().compute_key(component_name, image, *args, **kwargs)
+        self._tasks[key] = (component_name.removeprefix("comp-"), image)
         return key
 
+    def put(self, key: str, outputs: dict[str, Any]) -> None:
+        """Keep a step's outputs, unless its code was edited while it ran."""
+        step, image = self._tasks[key]
+        if is_current(image, step):
+            super().put(key, outputs)
+        else:
+            self.session.journal.say(f"{'':>17} {step} is not cached: its code was edited")
+
     def get(self, key: str) -> dict[str, Any] | None:
-        outputs: dict[str, Any] | None = super().get(key)
+        """Return a step's kept outputs, and record that it was spared."""
+        outputs: dict[str, Any] | None = None if self.fresh else super().get(key)
         if outputs is None:
             return None
         artifacts = {n: v for n, v in outputs.items() if isinstance(v, dsl.Artifact)}
-        name = self._names[key]
+        name, _ = self._tasks[key]
         self.session.journal.end(
             StepRecord(
                 name=name,
@@ -229,9 +243,12 @@ class _JournaledCache(cache.LocalCache):  # type: ignore[misc]
 
 @contextmanager
 def installed(
-    session: Session, runner: str, pipeline_root: Path, cache_root: Path
+    session: Session, runner: str, pipeline_root: Path, cache_root: Path, *, fresh: bool = False
 ) -> Iterator[None]:
-    """Make kfp.local use our handlers and cache for the length of a block."""
+    """Make kfp.local use our handlers and cache for the length of a block.
+
+    With `fresh` every step is done; what is in the cache is replaced by what it gives.
+    """
     originals = (
         subprocess_task_handler.SubprocessTaskHandler,
         docker_task_handler.DockerTaskHandler,
@@ -239,6 +256,7 @@ def installed(
     )
     _Handler.session = session
     _JournaledCache.session = session
+    _JournaledCache.fresh = fresh
     subprocess_task_handler.SubprocessTaskHandler = VenvTaskHandler
     docker_task_handler.DockerTaskHandler = ContainerTaskHandler
     cache.LocalCache = _JournaledCache

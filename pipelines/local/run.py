@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.shared.errors import UserError
-from pipelines.config import Project, is_remote
+from pipelines.config import Project, local_paths
 from pipelines.images import ROOT
 from pipelines.local.handlers import Session, installed
 from pipelines.local.journal import Journal, tail
@@ -45,7 +45,9 @@ class RunPaths:
         aside.replace(self.project / "latest")
 
 
-def run_local(project: Project, config: Path, runs: Path, runner: str) -> Summary:
+def run_local(
+    project: Project, config: Path, runs: Path, runner: str, *, fresh: bool = False
+) -> Summary:
     """Run the pipeline, print a line a step, and write `summary.json` and `index.html`.
 
     Args:
@@ -53,13 +55,14 @@ def run_local(project: Project, config: Path, runs: Path, runner: str) -> Summar
         config: its file, for the record.
         runs: the folder that keeps all runs.
         runner: `venv` or `docker`.
+        fresh: redo every step, whatever the cache holds.
     """
     paths = RunPaths.create(runs, project.project)
     paths.point_latest_here()
     (paths.run / "config.yaml").write_text(project.to_yaml(), encoding="utf-8")
     journal = Journal(steps=len(STEP_IMAGES))
     journal.say(f"run {paths.run}")
-    failure = _execute(project, paths, journal, runner)
+    failure = _execute(project, paths, journal, runner, fresh)
     summary = summarise(project, config, paths.run, journal.records, failure)
     write_page(summary, paths.run, journal.records)
     write_summary(summary, paths.run)
@@ -67,15 +70,16 @@ def run_local(project: Project, config: Path, runs: Path, runner: str) -> Summar
     return summary
 
 
-def _execute(project: Project, paths: RunPaths, journal: Journal, runner: str) -> Failure | None:
+def _execute(
+    project: Project, paths: RunPaths, journal: Journal, runner: str, fresh: bool
+) -> Failure | None:
     env = {
         "SIGHTLINE_CHECKPOINTS": str(paths.project / "checkpoints"),
         "SIGHTLINE_REGISTRY_DIR": str(paths.root),
         "SIGHTLINE_CODE_VERSION": _code_version(),
     }
     mounts = {paths.root: False}
-    if project.ingest.uri and not is_remote(project.ingest.uri):
-        mounts[Path(project.ingest.uri)] = True
+    mounts |= dict.fromkeys(local_paths(project).values(), True)
     session = Session(journal, paths.run / "logs", env, mounts)
     pipeline = build(project.placement)
     (paths.run / "logs").mkdir()
@@ -83,12 +87,14 @@ def _execute(project: Project, paths: RunPaths, journal: Journal, runner: str) -
     with (
         (paths.run / "logs" / "kfp.log").open("w", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),
-        installed(session, runner, paths.run, paths.project / "cache"),
+        installed(session, runner, paths.run, paths.project / "cache", fresh=fresh),
     ):
         try:
             pipeline(**arguments(project))
         except RuntimeError as error:
             return _failure(journal, str(error), paths.run / "logs" / "kfp.log")
+        except KeyboardInterrupt:
+            return Failure(message="interrupted", step="", log=log.name)
     return None
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from components.shared.errors import UserError
-from pipelines.config import Project, check_source, load
+from pipelines.config import Project, check_paths, load
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -128,17 +128,17 @@ def test_a_relative_source_is_resolved_against_the_users_folder(
     monkeypatch.chdir(tmp_path)
     project = load(config, ["ingest.format=voc", "ingest.uri=data"])
     assert project.ingest.uri == str(tmp_path / "data")
-    check_source(project)
+    check_paths(project)
 
 
 def test_a_missing_source_is_named(config: Path) -> None:
     project = load(config, ["ingest.format=voc", "ingest.uri=/nowhere/at/all"])
     with pytest.raises(UserError, match=r"ingest\.uri: /nowhere/at/all does not exist"):
-        check_source(project)
+        check_paths(project)
 
 
 def test_a_remote_source_is_left_alone(config: Path) -> None:
     project = load(config, ["ingest.format=bins", "ingest.uri=s3://bucket/prefix"])
     assert isinstance(project, Project)
     assert project.ingest.uri == "s3://bucket/prefix"
-    check_source(project)
+    check_paths(project)

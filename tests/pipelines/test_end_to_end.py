@@ -74,6 +74,7 @@ def test_images_become_a_verified_endpoint(command: Command, runs: Path) -> None
 
 
 def test_an_edit_redoes_only_what_it_can_change(command: Command, runs: Path) -> None:
+    assert run(command()).returncode == 0
     done = run(command("evaluate.worst_images=3"))
     assert done.returncode == 0, done.stderr
     everything = set(latest(runs)["steps"])

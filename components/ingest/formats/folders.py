@@ -24,15 +24,15 @@ class FoldersFormat(Files):
         """Add a record for each image; its class is the folder's name."""
         folders = [folder for folder in scan.catalogue.folders() if _has_images(scan, folder)]
         root = _common(folders)
-        has_splits = any(_split(folder, root) for folder in folders)
+        splits = _split_folders(folders, root)
         found: Counter[str] = Counter()
         for folder in folders:
-            split, name = _split(folder, root), _class_of(folder, root)
+            split, name = _split_and_class(folder, root, splits)
             for member in scan.catalogue.files(folder):
                 if not is_image(member.path):
                     scan.catalogue.tally["files that are no images"] += 1
                     continue
-                fault = _fault(name, split, has_splits)
+                fault = _fault(name, split, bool(splits))
                 if fault:
                     scan.catalogue.reject(member.path, fault)
                     continue
@@ -75,17 +75,21 @@ def _below(folder: str, root: str) -> tuple[str, ...]:
     return PurePosixPath(folder).relative_to(root or ".").parts
 
 
-def _split(folder: str, root: str) -> str:
-    """Return the name of the split folder above, or nothing."""
-    parts = _below(folder, root)
-    return parts[0] if len(parts) > 0 and parts[0].lower() in SPLIT_NAMES else ""
+def _split_folders(folders: Sequence[str], root: str) -> set[str]:
+    """Return the folders that are splits: named so, and with class folders below them.
+
+    A folder of that name with images of its own may be a class, of vehicles for example.
+    """
+    below = [parts for folder in folders if (parts := _below(folder, root))]
+    return {p[0] for p in below if len(p) > 1 and p[0].lower() in SPLIT_NAMES}
 
 
-def _class_of(folder: str, root: str) -> str:
-    """Return the class: the folder below the split, or the first one."""
+def _split_and_class(folder: str, root: str, splits: set[str]) -> tuple[str, str]:
+    """Return the names of the split folder and of the class folder; empty where there is none."""
     parts = _below(folder, root)
-    index = 1 if _split(folder, root) else 0
-    return parts[index] if len(parts) > index else ""
+    split = parts[0] if parts and parts[0] in splits else ""
+    rest = parts[1:] if split else parts
+    return split, rest[0] if rest else ""
 
 
 def _fault(name: str, split: str, has_splits: bool) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from components.shared.errors import UserError
+from components.shared.training.config import is_weights_file
 
 NONE = "none"
 
@@ -31,8 +32,9 @@ def load_weights(backbone: nn.Module, model: str, weights: str) -> None:
     if weights == NONE:
         return
     path = Path(weights)
-    is_file = path.suffix in (".safetensors", ".pth", ".pt")
-    found = _read(path) if is_file else _download(model.rpartition("_")[2], weights)
+    found = (
+        _read(path) if is_weights_file(weights) else _download(model.rpartition("_")[2], weights)
+    )
     state = {
         name.removeprefix("backbone."): value
         for name, value in found.items()

@@ -15,6 +15,11 @@ Model = Literal[
 SMALLEST_IMAGE: Final = {"ssd_resnet50": 96, "fcos_resnet18": 64}
 
 
+def is_weights_file(weights: str) -> bool:
+    """Tell a file of weights from `none` and from torchvision's names."""
+    return weights.endswith((".safetensors", ".pth", ".pt"))
+
+
 class TrainAugmentSection(Section):
     """Changes made to training images as they are read. Safe for the task: see `crop_scale`."""
 

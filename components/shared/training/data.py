@@ -153,7 +153,7 @@ class TrainingData:
         self.task: Task = task
         self.classes = records.classes
         self.fingerprint = records.fingerprint
-        self.digest = _digest(folder)
+        self.digest = records_digest(folder)
         self.train = ImageRecords(records, "train", size)
         self.val = ImageRecords(records, "val", size)
         self.counts = {"train": len(self.train), "val": len(self.val)}
@@ -204,7 +204,8 @@ def _targets(labels: Sequence[npt.NDArray[np.float32]], task: Task) -> Targets:
     return torch.tensor([int(label[0]) for label in labels], dtype=torch.int64)
 
 
-def _digest(folder: Path) -> str:
+def records_digest(folder: Path) -> str:
+    """Return a SHA-256 over the metadata and indices of training and validation records."""
     total = hashlib.sha256()
     for name in ("meta.json", "train.idx", "val.idx"):
         total.update((folder / name).read_bytes())

@@ -63,7 +63,22 @@ def fit(
     checkpoints: Path | None = None,
     on_epoch: EpochEnd | None = None,
 ) -> Fitted:
+    """Train a model; see `fitting`, for those who have nothing to store."""
+    with fitting(section, data, seed, checkpoints, on_epoch) as fitted:
+        return fitted
+
+
+@contextmanager
+def fitting(
+    section: TrainSection,
+    data: TrainingData,
+    seed: int,
+    checkpoints: Path | None = None,
+    on_epoch: EpochEnd | None = None,
+) -> Iterator[Fitted]:
     """Train a model; validation images choose the epoch that is kept.
+
+    The checkpoints are removed when the block ends in order: what it stores is never lost.
 
     Args:
         section: the settings.
@@ -80,8 +95,10 @@ def fit(
     holder = (
         claimed(checkpoints, training_key(section, data, seed)) if checkpoints else nullcontext()
     )
-    with holder as kept, _quiet():
-        return _fit(section, data, seed, kept, on_epoch)
+    with holder as kept:
+        with _quiet():
+            fitted = _fit(section, data, seed, kept, on_epoch)
+        yield fitted
 
 
 def computing_precision(asked: Literal["auto", "bf16", "fp32"]) -> Literal["bf16-mixed", "32-true"]:

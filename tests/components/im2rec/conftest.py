@@ -23,13 +23,18 @@ def jpeg(width: int, height: int, seed: int) -> bytes:
     return encoded.tobytes()
 
 
-def _full(row: Row) -> Row:
+def _size(image: bytes) -> tuple[int, int]:
+    pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR) if image else None
+    return (60, 40) if pixels is None else (pixels.shape[1], pixels.shape[0])
+
+
+def _full(row: Row, size: tuple[int, int]) -> Row:
     """A table row: the given fields, and what im2rec does not look at."""
     about_the_shard = ("times", "image", "unlisted", "augmented")
     return {
         "sha256": "0" * 64,
-        "width": 60,
-        "height": 40,
+        "width": size[0],
+        "height": size[1],
         "format": "jpeg",
         "group": row["image_id"],
         "source": row["image_id"],
@@ -42,7 +47,7 @@ def dataset(tmp_path: Path) -> Callable[[Task, Sequence[Row]], Path]:
     """Return a writer of small datasets: rows' own fields, and an image for each."""
 
     def write(task: Task, rows: Sequence[Row]) -> Path:
-        folder = tmp_path / "data"
+        folder, sizes = tmp_path / "data", []
         with (
             ShardWriter(folder / "images") as images,
             ShardWriter(folder / "augmented") as augmented,
@@ -52,7 +57,12 @@ def dataset(tmp_path: Path) -> Callable[[Task, Sequence[Row]], Path]:
                 shards = augmented if row.get("augmented") else images
                 for _ in range(row.get("times", 1)):
                     shards.add(row["image_id"], image)
-        listed = [_full(row) for row in rows if not row.get("unlisted")]
+                sizes.append(_size(image))
+        listed = [
+            _full(row, size)
+            for row, size in zip(rows, sizes, strict=True)
+            if not row.get("unlisted")
+        ]
         write_rows(folder / "table", listed, TableInfo(task, ("a", "b")))
         return folder
 

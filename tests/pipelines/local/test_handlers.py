@@ -11,7 +11,7 @@ from pipelines.local.handlers import Session, installed
 from pipelines.local.journal import Journal
 
 
-@dsl.component(base_image="sightline/pipelines:test", install_kfp_package=False)
+@dsl.component(base_image="sightline/pipelines:write-test", install_kfp_package=False)
 def write(text: str, result: dsl.Output[dsl.Dataset]) -> None:
     from pathlib import Path
 
@@ -19,7 +19,7 @@ def write(text: str, result: dsl.Output[dsl.Dataset]) -> None:
     Path(result.path).write_text(text)
 
 
-@dsl.component(base_image="sightline/pipelines:test", install_kfp_package=False)
+@dsl.component(base_image="sightline/pipelines:write-test", install_kfp_package=False)
 def shout(fail: bool, source: dsl.Input[dsl.Dataset]) -> str:
     import sys
     from pathlib import Path
@@ -30,7 +30,7 @@ def shout(fail: bool, source: dsl.Input[dsl.Dataset]) -> str:
     return Path(source.path).read_text().upper()
 
 
-@dsl.component(base_image="sightline/pipelines:test", install_kfp_package=False)
+@dsl.component(base_image="sightline/pipelines:write-test", install_kfp_package=False)
 def environment() -> str:
     import json
     import os
@@ -97,9 +97,7 @@ def test_a_step_runs_in_the_environment_of_its_image(session: Session) -> None:
 def test_an_image_without_an_environment_is_named(session: Session) -> None:
     with pytest.raises(RuntimeError):
         misplaced()
-    assert (
-        "nowhere does not exist; run 'make setup'" in (session.logs / "misplaced.log").read_text()
-    )
+    assert "nowhere is not set up; run 'make setup'" in (session.logs / "misplaced.log").read_text()
 
 
 def test_without_an_engine_the_docker_runner_says_so(
