@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kfp import dsl, local
 from kfp.local import cache, docker_task_handler, status, subprocess_task_handler
@@ -22,6 +22,12 @@ from kfp.local import cache, docker_task_handler, status, subprocess_task_handle
 from pipelines.images import ROOT, environment, is_current
 from pipelines.local import guard
 from pipelines.local.journal import Journal, StepRecord, tail, timed
+
+if TYPE_CHECKING:
+    import docker
+
+
+_OWNER = "sightline.orchestrator"  # the label that names the process a container works for
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,7 @@ class ContainerTaskHandler(_Handler):
         except DockerException as error:
             keep(f"error: no container engine answers ({error}); start one or use --runner venv\n")
             return 1
+        _remove_abandoned(client)
         try:
             # Asked for first, because `run` would look for a missing image on the internet.
             image = client.images.get(self.image)
@@ -182,6 +189,7 @@ class ContainerTaskHandler(_Handler):
                     str(folder): {"bind": str(folder), "mode": "ro" if read_only else "rw"}
                     for folder, read_only in self.session.mounts.items()
                 },
+                labels={_OWNER: str(os.getpid())},
                 shm_size="2g",
             )
         except ImageNotFound:
@@ -195,6 +203,13 @@ class ContainerTaskHandler(_Handler):
                 keep(chunk.decode(errors="replace"))
             return int(container.wait()["StatusCode"])
         finally:
+            container.remove(force=True)
+
+
+def _remove_abandoned(client: "docker.DockerClient") -> None:
+    """End containers whose run was killed: the engine keeps them, and they hold checkpoints."""
+    for container in client.containers.list(filters={"label": _OWNER}):
+        if not Path("/proc", container.labels[_OWNER]).exists():
             container.remove(force=True)
 
 

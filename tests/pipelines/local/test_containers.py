@@ -1,5 +1,6 @@
 """The container runner, on a real engine where one answers."""
 
+import subprocess
 from pathlib import Path
 
 import docker
@@ -52,6 +53,17 @@ def test_a_container_sees_its_folders_and_variables(
     assert code == 0
     assert (tmp_path / "written").read_text() == "yes\n"
     assert output.strip() == str((tmp_path / "written").stat().st_uid)
+
+
+def test_a_container_whose_run_was_killed_is_ended_by_the_next(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    labels = {"sightline.orchestrator": str(gone.pid)}
+    left = client.containers.run(BASE, ["sleep", "60"], detach=True, labels=labels)
+    assert run("true", tmp_path)[0] == 0
+    assert left.id not in {container.id for container in client.containers.list(all=True)}
 
 
 def test_an_image_that_is_not_built_is_named(client: docker.DockerClient, tmp_path: Path) -> None:
