@@ -26,7 +26,7 @@ uv := .venvs/uv/bin/uv
 ##@ Start here
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nVariables: CONFIG=%s SET="train.epochs=3 …" RUNS=%s RUNNER=venv|docker TARGET=local|kubeflow PORT=%s\n' "$(CONFIG)" "$(RUNS)" "$(PORT)"
+	@printf '\nVariables: CONFIG=%s SET="train.epochs=3 …" RUNS=%s RUNNER=venv|docker TARGET=local|kubeflow PORT=%s REGISTRY=\n' "$(CONFIG)" "$(RUNS)" "$(PORT)"
 
 setup: $(IMAGES:%=.venvs/%/.complete) ## Build one virtual environment for each image
 

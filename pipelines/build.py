@@ -45,6 +45,7 @@ def build(
         if subprocess.run([*command, "."], cwd=ROOT, env=env, check=False).returncode:
             print(f"error: {image} was not built; its output is above", file=sys.stderr)
             raise typer.Exit(1)
+        print("\n".join(names))
 
 
 if __name__ == "__main__":
