@@ -70,9 +70,10 @@ test-aws := tests/components/register
 
 test: setup $(IMAGES:%=test-in-%) ## Run all tests
 
+# One thread a process: the workers share the cores, and OpenMP's threads wait for each other.
 test-in-%: .venvs/%/.complete
 	@echo "== tests in the environment '$*'"
-	.venvs/$*/bin/python -m pytest -n $(WORKERS) --dist loadfile $(test-$*) $(and $(filter trainer,$*),--ignore tests/components/shared/test_recordio.py)
+	OMP_NUM_THREADS=1 .venvs/$*/bin/python -m pytest -n $(WORKERS) --dist loadfile $(test-$*) $(and $(filter trainer,$*),--ignore tests/components/shared/test_recordio.py)
 
 lint: setup .venvs/dev/.complete ## Check style and types
 	.venvs/dev/bin/ruff check .

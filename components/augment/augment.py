@@ -56,6 +56,7 @@ def augment(
             exactly once.
     """
     check_task(section, task)
+    shutil.rmtree(augmented_images, ignore_errors=True)  # of an interrupted run
     augmented_images.mkdir(parents=True)
     if not section.copies:
         shutil.copyfile(table, augmented_table)

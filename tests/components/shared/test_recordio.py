@@ -12,18 +12,14 @@ from hypothesis import strategies as st
 
 from components.shared.errors import UserError
 from components.shared.recordio import (
-    MAGIC,
-    Record,
     RecordReader,
     RecordSet,
     RecordWriter,
     detection_boxes,
     detection_label,
-    frame,
-    pack,
     read_list,
-    unpack,
 )
+from components.shared.recordio_format import MAGIC, Record, frame, framed_pieces, pack, unpack
 
 WORD = struct.pack("<I", MAGIC)
 
@@ -87,6 +83,11 @@ def test_mxnet_and_we_read_the_same(
         np.testing.assert_array_equal(found.label, np.atleast_1d(their_header.label))
 
 
+@given(labels, payloads)
+def test_pieces_are_the_framed_record(label: float | list[float], image: bytes) -> None:
+    assert b"".join(framed_pieces(3, label, image)) == frame(pack(3, label, image))
+
+
 @pytest.fixture
 def three(tmp_path: Path) -> Path:
     rec = tmp_path / "three.rec"
@@ -117,9 +118,10 @@ def test_a_cut_file_is_named_with_the_place(three: Path, keep: int) -> None:
 
 
 def test_a_wrong_offset_is_no_record(three: Path) -> None:
-    three.with_suffix(".idx").write_text("0\t4\n")
-    with pytest.raises(UserError, match="no record starts here"):
-        RecordReader(three)[0]
+    three.with_suffix(".idx").write_text("0\t4\n1\t-8\n2\t9999\n")
+    for place, problem in enumerate(("no record starts here", "the file has", "the file has")):
+        with pytest.raises(UserError, match=problem):
+            RecordReader(three)[place]
 
 
 @pytest.mark.parametrize("text", ["0\n", "a\tb\n", "0\t1\t2\n"])
