@@ -7,7 +7,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.shared.errors import UserError
@@ -64,6 +64,7 @@ def test_files_are_byte_for_byte_mxnets(tmp_path: Path) -> None:
     assert (tmp_path / "ours.idx").read_text() == (tmp_path / "theirs.idx").read_text()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(labels, payloads), min_size=1, max_size=8))
 def test_mxnet_and_we_read_the_same(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float | list[float], bytes]]
@@ -83,6 +84,7 @@ def test_mxnet_and_we_read_the_same(
         np.testing.assert_array_equal(found.label, np.atleast_1d(their_header.label))
 
 
+@settings(max_examples=60, deadline=None)
 @given(labels, payloads)
 def test_pieces_are_the_framed_record(label: float | list[float], image: bytes) -> None:
     assert b"".join(framed_pieces(3, label, image)) == frame(pack(3, label, image))
