@@ -115,16 +115,21 @@ $(uv): images/uv.txt
 	@touch $@
 
 # A step's image holds kfp's executor without kfp's dependencies; the orchestrator holds all.
+# The stamp keeps a digest: a file that is only newer (another branch and back) rebuilds nothing.
+# The lock: two runs that start at once must not build the same environment.
 .venvs/%/.complete: images/%/requirements.txt images/kfp.txt $(uv)
-	@echo "setting up the environment '$*'"
-	@rm -f $@
-	$(uv) venv --quiet --clear --python $(PYTHON) .venvs/$*
-	$(uv) pip install --quiet --python .venvs/$* --require-hashes -r images/$*/requirements.txt
-	@if [ -f images/$*/requirements-test.txt ]; then \
-		$(uv) pip install --quiet --python .venvs/$* --require-hashes -r images/$*/requirements-test.txt; fi
-	@case $* in pipelines|dev) ;; *) \
-		$(uv) pip install --quiet --python .venvs/$* --no-deps --require-hashes -r images/kfp.txt;; esac
-	@touch $@
+	@exec 9>.venvs/.lock && flock 9 && \
+	wanted=$$(cat images/$*/requirements*.txt images/kfp.txt | sha256sum) && \
+	if [ "$$(cat $@ 2>/dev/null)" = "$$wanted" ]; then touch $@; exit 0; fi && \
+	echo "setting up the environment '$*'" && \
+	rm -f $@ && \
+	$(uv) venv --quiet --clear --python $(PYTHON) .venvs/$* && \
+	for file in images/$*/requirements*.txt; do \
+		$(uv) pip install --quiet --python .venvs/$* --require-hashes -r $$file; done && \
+	case $* in pipelines|dev) ;; *) \
+		$(uv) pip install --quiet --python .venvs/$* --no-deps --require-hashes -r images/kfp.txt;; \
+	esac && \
+	echo "$$wanted" > $@
 
 .PHONY: help setup demo check compile run report serve runs images test lint format lock clean
 .PRECIOUS: .venvs/%/.complete
