@@ -54,6 +54,7 @@ class _Task:
     name: str
     artifacts: dict[str, Path]
     kinds: dict[str, str]
+    result: Path
 
     @classmethod
     def of(cls, command: list[str]) -> "_Task":
@@ -64,7 +65,20 @@ class _Task:
             name=Path(outputs["outputFile"]).parent.name,
             artifacts={name: Path(item["uri"]) for name, item in found.items()},
             kinds={name: item["type"]["schemaTitle"] for name, item in found.items()},
+            result=Path(outputs["outputFile"]),
         )
+
+    def write_metadata(self) -> None:
+        """Give each artifact that is metadata alone, such as metrics, a file that holds it.
+
+        kfp's cache takes an artifact without a file for lost, and does its step again.
+        """
+        executed = json.loads(self.result.read_text()) if self.result.exists() else {}
+        for name, path in self.artifacts.items():
+            if path.exists():
+                continue
+            found = executed.get("artifacts", {}).get(name, {}).get("artifacts", [{}])[0]
+            path.write_text(json.dumps(found.get("metadata", {}), indent=2), encoding="utf-8")
 
 
 class _Handler:
@@ -110,7 +124,9 @@ class _Handler:
             artifacts=task.artifacts,
             kinds=task.kinds,
         )
-        if not succeeded and not tail(log):
+        if succeeded:
+            task.write_metadata()
+        elif not tail(log):
             log.write_text(f"error: the task ended with exit status {code} and printed nothing\n")
         journal.end(record)
         return status.Status.SUCCESS if succeeded else status.Status.FAILURE
@@ -238,7 +254,7 @@ class _JournaledCache(cache.LocalCache):  # type: ignore[misc]
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return a step's kept outputs, and record that it was spared."""
-        outputs: dict[str, Any] | None = None if self.fresh else super().get(key)
+        outputs = None if self.fresh else self._kept(key)
         if outputs is None:
             return None
         artifacts = {n: v for n, v in outputs.items() if isinstance(v, dsl.Artifact)}
@@ -253,6 +269,17 @@ class _JournaledCache(cache.LocalCache):  # type: ignore[misc]
                 kinds={n: v.schema_title for n, v in artifacts.items()},
             )
         )
+        return outputs
+
+    def _kept(self, key: str) -> dict[str, Any] | None:
+        """Return what is kept; a damaged entry is none."""
+        try:
+            outputs: dict[str, Any] | None = super().get(key)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+        values = (outputs or {}).values()
+        if any(isinstance(value, dsl.Artifact) and not value.uri for value in values):
+            return None
         return outputs
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -29,7 +30,12 @@ class RunPaths:
     def create(cls, root: Path, project: str) -> "RunPaths":
         """Make the folder of a new run, named by the time; two at once get two folders."""
         folder = root.resolve() / project
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"--runs {root}: cannot be made a folder of runs ({error.strerror}); give another"
+            ) from None
         stamp = time.strftime("%Y%m%d-%H%M%S")
         for attempt in range(1000):
             run = folder / (f"{stamp}-{attempt}" if attempt else stamp)
@@ -89,6 +95,7 @@ def _execute(
         contextlib.redirect_stdout(log),
         installed(session, runner, paths.run, paths.project / "cache", fresh=fresh),
     ):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop like Ctrl-C's
         try:
             pipeline(**arguments(project))
         except RuntimeError as error:
@@ -123,7 +130,8 @@ def _conclude(summary: Summary, paths: RunPaths, journal: Journal) -> None:
         journal.say(f"\nfailed: {where} ended with\n")
         journal.say("\n".join(f"    {line}" for line in summary.error.message.splitlines()))
         journal.say(f"\nlog: {summary.error.log}")
-        journal.say("The same command continues from this step once the cause is mended.")
+        journal.say("The same command continues from this step once the cause is mended;")
+        journal.say("with --fresh it does every step again.")
         return
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in summary.headline().items())
     journal.say(f"\n{summary.status}: {metrics}")

@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from pipelines.config import Project
 from pipelines.local.journal import StepRecord
@@ -123,7 +124,11 @@ def read_summary(run: Path) -> Summary | None:
     path = run / "summary.json"
     if not path.exists():
         return None
-    return Summary.model_validate_json(path.read_text(encoding="utf-8"))
+    try:
+        return Summary.model_validate_json(path.read_bytes())
+    except ValidationError:
+        print(f"note: {path} is damaged", file=sys.stderr)
+        return None
 
 
 def _artifact(records: dict[str, StepRecord], step: str, name: str) -> Path | None:

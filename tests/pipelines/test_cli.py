@@ -64,6 +64,13 @@ def test_without_a_run_there_is_nothing_to_show(command: str, tmp_path: Path) ->
     assert "no run of this project has a" in err
 
 
+def test_a_folder_of_runs_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, err = invoke("run", DEMO, "--runs", str(tmp_path / "file"))
+    assert code == 2
+    assert "cannot be made a folder of runs" in err
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """Three runs: one that passed, one that failed, one that was killed."""
@@ -92,6 +99,14 @@ def test_runs_lists_outcomes_newest_first(runs: Path) -> None:
     lines = [line.split() for line in out.splitlines()]
     assert [line[2] for line in lines] == ["unfinished", "failed", "succeeded"]
     assert "rmse 0.5  accuracy 0.7" in out
+
+
+def test_a_damaged_summary_hides_no_other_run(runs: Path) -> None:
+    (runs / "demo" / "20260102-000000" / "summary.json").write_text("{broken")
+    code, out, err = invoke("runs", str(runs))
+    assert code == 0
+    assert len(out.splitlines()) == 3
+    assert "20260102-000000/summary.json is damaged" in err
 
 
 def test_no_runs_names_the_way_to_one(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def test_counting_refuses_crops(config: Path, key: str) -> None:
         ("project: [", "not valid YAML"),
         ("- a\n- b\n", "expected keys such as project"),
         ("task: count\n", "project: is required"),
+        ("project: a\ntask: count\nproject: b\n", "the key 'project' stands twice"),
+        ("train: {epochs: 1, epochs: 2}\n", "the key 'epochs' stands twice"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, expected: str) -> None:
@@ -108,6 +110,13 @@ def test_a_broken_file_is_named(tmp_path: Path, text: str, expected: str) -> Non
         load(path)
     assert expected in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"binary\.yaml: not UTF-8 text"):
+        load(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ class _Split:
         """Return class names by label id."""
         if self._scan.catalogue.file(self._classes) is None:
             raise self._scan.missing(self._classes)
-        text = read(self._scan.source, self._classes).decode("utf-8-sig")
+        try:
+            text = read(self._scan.source, self._classes).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise UserError(f"{self._classes}: not UTF-8 text; save it as UTF-8") from None
         names = {}
         for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
             if len(row) < 2:
@@ -123,7 +126,7 @@ class _Split:
         tally = self._scan.catalogue.tally
         marked = ""
         with self._scan.source.open(self._labels) as stream:
-            reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
+            reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", "replace", newline=""))
             columns = self._columns(next(reader, []))
             where = {name: columns.index(name) for name in _NEEDED}
             widest = max(where.values())

@@ -28,10 +28,11 @@ class ZipSource:
         self.uri = uri or str(archive)
         self._archive = archive
         self._file: zipfile.ZipFile | None = None
+        self._first: dict[str, zipfile.ZipInfo] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the open file behind: every process opens its own."""
-        return {**self.__dict__, "_file": None}
+        return {**self.__dict__, "_file": None, "_first": None}
 
     def members(self) -> Iterator[Member]:
         """Yield every visible file; refuse the archive if any name or size is not credible."""
@@ -47,7 +48,10 @@ class ZipSource:
 
     def open(self, path: str) -> BinaryIO:
         """Open a file. zipfile stops at the size the archive states and checks its CRC."""
-        return cast(BinaryIO, self._zip().open(path))
+        archive = self._zip()
+        if self._first is None:  # of equal names zipfile opens the last; the first is promised
+            self._first = {info.filename: info for info in reversed(archive.infolist())}
+        return cast(BinaryIO, archive.open(self._first[path]))
 
     def read_many(self, paths: Iterable[str]) -> Iterator[bytes]:
         """Yield the contents of files."""
@@ -111,6 +115,8 @@ def unpack_tar(archive: Path, uri: str, into: Path) -> None:
             for info in tar:
                 _unpack(tar, info, guard, uri, into)
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            raise UserError(f"{uri}: a member is a file and a folder at once ({error})") from None
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's trouble, not the archive's
         raise UserError(f"{uri}: is not a whole tar archive ({error}); download it again") from None

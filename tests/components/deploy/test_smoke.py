@@ -119,7 +119,7 @@ def test_a_request_that_fails_is_named(
 def test_a_damaged_image_must_be_refused(
     serve: Callable[..., httpx.Client], model: Any, samples: list[Sample]
 ) -> None:
-    check_refusal(serve(model), samples[0])
+    check_refusal(serve(model))
 
 
 def test_an_endpoint_that_answers_anything_is_caught(
@@ -131,8 +131,8 @@ def test_an_endpoint_that_answers_anything_is_caught(
     made_up = [Prediction(label=0, probabilities=(1.0, 0.0))]
     monkeypatch.setattr(model, "predict", lambda images: made_up * len(images))
 
-    with pytest.raises(UserError, match=r"'t/000'\) with status 200; expected a 4xx refusal"):
-        check_refusal(serve(model), samples[0])
+    with pytest.raises(UserError, match=r"with status 200; expected a 4xx refusal"):
+        check_refusal(serve(model))
 
 
 def test_latency_is_that_of_the_slow_requests_too(

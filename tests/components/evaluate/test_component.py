@@ -65,7 +65,7 @@ def test_outputs_of_a_classifier(
     done = execute("classify", config, files)
     assert done.returncode == 0, done.stderr
     output = json.loads((tmp_path / "executor.json").read_text())
-    assert output["parameterValues"] == {"passed": passed}
+    assert output["parameterValues"] == {"Output": passed}
     artifacts = {name: one["artifacts"][0] for name, one in output["artifacts"].items()}
     written = json.loads((tmp_path / "out" / "verdict").read_text())
     assert artifacts["metrics"]["metadata"] == written["metrics"]

@@ -292,3 +292,21 @@ def test_s3_without_credentials(bucket: dict[str, Any], monkeypatch: pytest.Monk
 def test_s3_bucket_that_does_not_exist(bucket: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"s3://nothing/.*NoSuchBucket.*check ingest\.uri"):
         _read_all("s3://nothing/here", endpoint_url=bucket["endpoint_url"])
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_members_with_one_name_the_first_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "twice.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/1.jpg", b"first")
+        archive.writestr("a/1.jpg", b"last")
+    assert read(archives.ZipSource(path), "a/1.jpg") == b"first"
+
+
+def test_a_tar_member_that_is_a_file_and_a_folder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "both.tar"
+    with tarfile.open(path, "w") as archive:
+        for name in ("a/1.jpg", "a/1.jpg/x.jpg"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    with pytest.raises(UserError, match="a file and a folder at once"):
+        archives.unpack_tar(path, "both.tar", tmp_path / "out")

@@ -1,5 +1,6 @@
 """The local runner against real kfp: compiled components, real processes, kfp's own cache."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +21,11 @@ def write(text: str, result: dsl.Output[dsl.Dataset]) -> None:
 
 
 @dsl.component(base_image="sightline/pipelines:write-test", install_kfp_package=False)
-def shout(fail: bool, source: dsl.Input[dsl.Dataset]) -> str:
+def shout(fail: bool, source: dsl.Input[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]) -> str:
     import sys
     from pathlib import Path
+
+    metrics.log_metric("loudness", 11)
 
     if fail:
         print("error: row 7 has no python3", file=sys.stderr)
@@ -39,13 +42,21 @@ def environment() -> str:
     return json.dumps([sys.prefix, os.environ["SIGHTLINE_TEST"]])
 
 
+@dsl.component(base_image="sightline/pipelines:edited-test", install_kfp_package=False)
+def edited() -> str:
+    return "old"
+
+
 @dsl.component(base_image="sightline/nowhere:test", install_kfp_package=False)
 def misplaced() -> str:
     return "never"
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    monkeypatch.setattr(
+        "pipelines.local.handlers.is_current", lambda image, _: "edited" not in image
+    )
     session = Session(Journal(steps=2), tmp_path / "logs", {"SIGHTLINE_TEST": "yes"})
     with installed(session, "venv", tmp_path / "root", tmp_path / "cache"):
         yield session
@@ -53,7 +64,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 @dsl.pipeline(name="two-steps")
 def two_steps(text: str, fail: bool) -> str:
-    shouted: str = shout(fail=fail, source=write(text=text).outputs["result"]).output
+    shouted: str = shout(fail=fail, source=write(text=text).outputs["result"]).outputs["Output"]
     return shouted
 
 
@@ -87,6 +98,37 @@ def test_a_rerun_redoes_only_what_failed(session: Session) -> None:
     session.journal.records.clear()
     two_steps(text="b", fail=False)
     assert [cached for _, _, cached in outcome(session)] == [False, False]
+
+
+def test_a_step_that_logs_metrics_is_spared_too_and_they_can_be_read(session: Session) -> None:
+    two_steps(text="a", fail=False)
+    two_steps(text="a", fail=False)
+    assert [cached for _, _, cached in outcome(session)] == [False, False, True, True]
+    assert json.loads(session.journal.records[3].artifacts["metrics"].read_text()) == {
+        "loudness": 11
+    }
+
+
+@pytest.mark.parametrize("content", ["[]", "{broken", '{"result": {"__kfp_artifact__": true}}'])
+def test_a_damaged_cache_entry_is_none(session: Session, tmp_path: Path, content: str) -> None:
+    two_steps(text="a", fail=False)
+    for entry in (tmp_path / "cache").glob("*.json"):
+        entry.write_text(content)
+    two_steps(text="a", fail=False)
+    assert len(session.journal.records) == 4
+
+
+def test_what_was_edited_while_it_ran_is_not_kept(session: Session) -> None:
+    edited()
+    edited()
+    assert [cached for _, _, cached in outcome(session)] == [False, False]
+
+
+def test_a_fresh_run_does_every_step(tmp_path: Path, session: Session) -> None:
+    two_steps(text="a", fail=False)
+    with installed(session, "venv", tmp_path / "root", tmp_path / "cache", fresh=True):
+        two_steps(text="a", fail=False)
+    assert not any(cached for _, _, cached in outcome(session))
 
 
 def test_a_step_runs_in_the_environment_of_its_image(session: Session) -> None:

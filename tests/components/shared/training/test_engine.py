@@ -186,20 +186,23 @@ def test_a_loss_that_is_no_number_ends_the_training(data: TrainingData) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "settings", "named"),
+    ("task", "model", "settings", "message"),
     [
-        ("detect", {"augment.mixup": 0.1}, "augment.mixup"),
-        ("detect", {"label_smoothing": 0.1}, "label_smoothing"),
-        ("count", {"augment.crop_scale": 0.5}, "augment.crop_scale"),
-        ("classify", {"augment.mosaic": 0.5}, "augment.mosaic"),
+        ("detect", "fcos_resnet18", {"augment.mixup": 0.1}, r"augment\.mixup: does not serve"),
+        ("detect", "fcos_resnet18", {"label_smoothing": 0.1}, "label_smoothing: does not serve"),
+        ("count", "resnet18", {"augment.crop_scale": 0.5}, "a crop can remove an item"),
+        ("classify", "resnet18", {"augment.mosaic": 0.5}, r"augment\.mosaic: does not serve"),
+        ("detect", "fcos_resnet18", {"model": "resnet18"}, "'resnet18' does not serve"),
+        ("count", "resnet18", {"model": "ssd_resnet50"}, "'ssd_resnet50' does not serve"),
     ],
 )
 def test_settings_that_a_task_would_ignore_are_refused(
-    task: Task, settings: dict[str, object], named: str
+    task: Task, model: str, settings: dict[str, object], message: str
 ) -> None:
-    check_settings(TrainSection(), task)
-    with pytest.raises(UserError, match=rf"train\.{named}: does not serve task '{task}'"):
-        check_settings(override(TrainSection(), settings), task)
+    suited = override(TrainSection(), {"model": model})
+    check_settings(suited, task)
+    with pytest.raises(UserError, match=message):
+        check_settings(override(suited, settings), task)
 
 
 KILLED = """
