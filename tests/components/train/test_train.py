@@ -67,7 +67,11 @@ def test_equal_trainings_give_equal_archives(draw_records: DrawRecords, tmp_path
     [
         ("classify", {"learning_rates": 1}, "learning_rates: unknown key; did you mean"),
         ("count", {}, "records for task 'classify', not 'count'"),
-        ("detect", {"model": "fcos_resnet18"}, "records for task 'classify', not 'detect'"),
+        (
+            "detect",
+            {"model": "fcos_resnet18", "image_size": 64},
+            "records for task 'classify', not 'detect'",
+        ),
         ("classify", {"augment.mosaic": 0.5}, "augment.mosaic: does not serve"),
         (
             "classify",
