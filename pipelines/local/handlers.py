@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from kfp import dsl, local
+from kfp import local
 from kfp.local import cache, docker_task_handler, status, subprocess_task_handler
 
-from pipelines.images import ROOT, environment, is_current
+from pipelines.images import ROOT, environment
 from pipelines.local import guard
 from pipelines.local.journal import Journal, StepRecord, tail, timed
+from pipelines.local.journaled_cache import JournaledCache
 
 if TYPE_CHECKING:
     import docker
@@ -229,60 +230,6 @@ def _remove_abandoned(client: "docker.DockerClient") -> None:
             container.remove(force=True)
 
 
-class _JournaledCache(cache.LocalCache):  # type: ignore[misc]
-    """kfp's cache, telling the journal of each step that it spared."""
-
-    session: ClassVar[Session]
-    fresh: ClassVar[bool]
-
-    def __init__(self, cache_root: str) -> None:
-        super().__init__(cache_root)
-        self._tasks: dict[str, tuple[str, str]] = {}  # step and image by key
-
-    def compute_key(self, component_name: str, image: str, *args: Any, **kwargs: Any) -> str:
-        key: str = super().compute_key(component_name, image, *args, **kwargs)
-        self._tasks[key] = (component_name.removeprefix("comp-"), image)
-        return key
-
-    def put(self, key: str, outputs: dict[str, Any]) -> None:
-        """Keep a step's outputs, unless its code was edited while it ran."""
-        step, image = self._tasks[key]
-        if is_current(image, step):
-            super().put(key, outputs)
-        else:
-            self.session.journal.say(f"{'':>17} {step} is not cached: its code was edited")
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        """Return a step's kept outputs, and record that it was spared."""
-        outputs = None if self.fresh else self._kept(key)
-        if outputs is None:
-            return None
-        artifacts = {n: v for n, v in outputs.items() if isinstance(v, dsl.Artifact)}
-        name, _ = self._tasks[key]
-        self.session.journal.end(
-            StepRecord(
-                name=name,
-                status="succeeded",
-                seconds=0.0,
-                cached=True,
-                artifacts={n: Path(v.uri) for n, v in artifacts.items()},
-                kinds={n: v.schema_title for n, v in artifacts.items()},
-            )
-        )
-        return outputs
-
-    def _kept(self, key: str) -> dict[str, Any] | None:
-        """Return what is kept; a damaged entry is none."""
-        try:
-            outputs: dict[str, Any] | None = super().get(key)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return None
-        values = (outputs or {}).values()
-        if any(isinstance(value, dsl.Artifact) and not value.uri for value in values):
-            return None
-        return outputs
-
-
 @contextmanager
 def installed(
     session: Session, runner: str, pipeline_root: Path, cache_root: Path, *, fresh: bool = False
@@ -297,11 +244,11 @@ def installed(
         cache.LocalCache,
     )
     _Handler.session = session
-    _JournaledCache.session = session
-    _JournaledCache.fresh = fresh
+    JournaledCache.journal = session.journal
+    JournaledCache.fresh = fresh
     subprocess_task_handler.SubprocessTaskHandler = VenvTaskHandler
     docker_task_handler.DockerTaskHandler = ContainerTaskHandler
-    cache.LocalCache = _JournaledCache
+    cache.LocalCache = JournaledCache
     chosen = local.DockerRunner() if runner == "docker" else local.SubprocessRunner(use_venv=False)
     local.init(
         chosen,

@@ -55,7 +55,7 @@ def misplaced() -> str:
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     monkeypatch.setattr(
-        "pipelines.local.handlers.is_current", lambda image, _: "edited" not in image
+        "pipelines.local.journaled_cache.is_current", lambda image, _: "edited" not in image
     )
     session = Session(Journal(steps=2), tmp_path / "logs", {"SIGHTLINE_TEST": "yes"})
     with installed(session, "venv", tmp_path / "root", tmp_path / "cache"):
