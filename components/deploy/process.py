@@ -1,21 +1,18 @@
 """The model server as a process that never outlives the step."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import httpx
 
 from components.shared.errors import UserError
+from components.shared.signals import exit_on_sigterm
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LOG_LINES = 15  # of the server's log in a message
@@ -39,7 +36,7 @@ def serving(model: Path, timeout_s: float) -> Iterator[httpx.Client]:
         UserError: if it ends, or does not answer in time, with the last lines of its log; also
             if it stops answering while the block runs.
     """
-    with tempfile.TemporaryDirectory(prefix="sightline-deploy-") as folder, _exit_on_sigterm():
+    with tempfile.TemporaryDirectory(prefix="sightline-deploy-") as folder, exit_on_sigterm():
         log, address_file = Path(folder) / "server.log", Path(folder) / "address"
         process = _start(model, log, address_file)
         try:
@@ -118,20 +115,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
     if process.stdin is not None:
         process.stdin.close()
-
-
-@contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind the stack; Python's default would skip every `finally`."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    former: Any = signal.signal(signal.SIGTERM, _exit)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
-
-
-def _exit(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)

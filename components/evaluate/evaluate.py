@@ -1,6 +1,5 @@
 """The evaluate step: measure a model on the test images, and judge it."""
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from components.evaluate.intervals import bootstrap
 from components.evaluate.join import Joined, join
 from components.evaluate.measured import Measured
 from components.evaluate.page import write_report
+from components.shared.files import sha256_of
 from components.shared.table import fingerprint, split_counts
 from components.shared.task import Task
 
@@ -62,7 +62,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (four inputs, two outputs, three setting
         rows=measured.rows,
         confusion=measured.confusion,
         identity=joined.identity,
-        model_sha256=_sha256(model),
+        model_sha256=sha256_of(model),
         fingerprint=fingerprint(table),
         counts=split_counts(table),
         benchmark=section.benchmark,
@@ -80,11 +80,6 @@ def _measure(joined: Joined, task: Task) -> Measured:
     if task == "count":
         return counting.measure(joined.test)
     return detection.measure(joined.val, joined.test, joined.info.classes)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(path: Path, text: str) -> None:

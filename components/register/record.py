@@ -1,6 +1,5 @@
 """What a run in the registry holds: parameters, metrics, tags and files of one model."""
 
-import hashlib
 import json
 import math
 import os
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from components.shared.errors import UserError
+from components.shared.files import sha256_of
 from components.shared.table import fingerprint
 
 MODEL_FILE = "model.tar.gz"
@@ -77,7 +77,7 @@ def read_record(candidate: Candidate) -> Record:
             config's text is not YAML.
     """
     return Record(
-        model_sha256=_sha256(candidate.model),
+        model_sha256=sha256_of(candidate.model),
         data_fingerprint=fingerprint(candidate.table),
         code_version=os.environ.get("SIGHTLINE_CODE_VERSION", ""),
         params=_params(candidate.config_text),
@@ -89,11 +89,6 @@ def read_record(candidate: Candidate) -> Record:
             "predictions.parquet": candidate.predictions,
         },
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _params(config_text: str) -> dict[str, str]:

@@ -6,11 +6,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from components.shared.archive import ModelCard, write_archive
+from components.shared.signals import exit_on_sigterm
 from components.shared.task import Task
 from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
-from components.shared.training.engine import Fitted, exit_on_sigterm, fitting
+from components.shared.training.engine import Fitted, fitting
 from components.shared.training.settings import override
 from components.shared.transforms import MEAN, STD
 from components.train.readme import readme

@@ -2,15 +2,12 @@
 
 import logging
 import platform
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Final, Literal
 
 import lightning.pytorch as pl
@@ -109,23 +106,6 @@ def computing_precision(asked: Literal["auto", "bf16", "fp32"]) -> Literal["bf16
     if asked == "auto":
         asked = "bf16" if _has_bf16() else "fp32"
     return "bf16-mixed" if asked == "bf16" else "32-true"
-
-
-@contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """End in order when told to: checkpoints stay, nothing half-written is left."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        sys.exit(128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _has_bf16() -> bool:

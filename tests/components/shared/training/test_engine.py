@@ -210,7 +210,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from components.shared.training.data import TrainingData
-from components.shared.training.engine import exit_on_sigterm, fit
+from components.shared.signals import exit_on_sigterm
+from components.shared.training.engine import fit
 from components.shared.training.config import TrainSection
 
 def end(epoch, best):
