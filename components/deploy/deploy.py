@@ -13,6 +13,7 @@ from components.deploy.process import serve_command, serving
 from components.deploy.smoke import Latency, check_answers, check_refusal, choose_samples, measure
 from components.shared.archive import read_archive
 from components.shared.errors import UserError
+from components.shared.files import write_text
 from components.shared.predictions import read_identity
 
 
@@ -61,20 +62,18 @@ def deploy(section: DeploySection, release: Release, endpoint: Path) -> None:
         check_refusal(client)
         latency = measure(client, samples)
     _judge(latency, section.max_latency_ms)
-    _write(
-        endpoint,
-        {
-            "status": "verified",
-            "model": str(release.model),
-            "model_version": registered["model_version"],
-            "registered_version": registered["version"],
-            "images": len(samples),
-            "max_difference": largest,
-            "latency_ms": asdict(latency),
-            "command": shlex.join(serve_command(release.model, 8080)),
-            "checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
+    document = {
+        "status": "verified",
+        "model": str(release.model),
+        "model_version": registered["model_version"],
+        "registered_version": registered["version"],
+        "images": len(samples),
+        "max_difference": largest,
+        "latency_ms": asdict(latency),
+        "command": shlex.join(serve_command(release.model, 8080)),
+        "checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_text(endpoint, json.dumps(document, indent=2) + "\n")
     print(
         f"the endpoint repeats predict's answers for {len(samples)} test images (largest "
         f"difference {largest:.2g}); median latency {latency.median:.1f} ms"
@@ -112,10 +111,3 @@ def _judge(latency: Latency, most: float | None) -> None:
             f"deploy.max_latency_ms: the median latency is {latency.median:.1f} ms; at most "
             f"{most:g} is allowed. Use a smaller model or train.image_size, or a faster machine"
         )
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)

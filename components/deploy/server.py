@@ -17,6 +17,7 @@ from components.deploy.app import create_app
 from components.deploy.batching import ImageModel
 from components.deploy.request import Limits
 from components.shared.errors import UserError
+from components.shared.files import write_text
 from components.shared.inference import Predictor
 from components.shared.step import reported_errors
 
@@ -94,7 +95,7 @@ def _serve(
     print(f"serving {identity.name} ({identity.task}, {identity.version[:12]}) at {address}")
     sys.stdout.flush()
     if address_file is not None:
-        _write(address_file, address)
+        write_text(address_file, address)
     config = uvicorn.Config(
         create_app(model, limits),
         access_log=False,
@@ -107,12 +108,6 @@ def _serve(
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _write(path: Path, address: str) -> None:
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(address, encoding="ascii")
-    aside.replace(path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The evaluate step: measure a model on the test images, and judge it."""
 
-import os
 from pathlib import Path
 
 from components.evaluate import classification, counting, detection
@@ -11,7 +10,7 @@ from components.evaluate.intervals import bootstrap
 from components.evaluate.join import Joined, join
 from components.evaluate.measured import Measured
 from components.evaluate.page import write_report
-from components.shared.files import sha256_of
+from components.shared.files import sha256_of, write_text
 from components.shared.table import fingerprint, split_counts
 from components.shared.task import Task
 
@@ -70,7 +69,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (four inputs, two outputs, three setting
     write_report(
         report, evaluation, joined, measured, section.benchmark, images, section.worst_images
     )
-    _write(verdict, evaluation.to_json())
+    write_text(verdict, evaluation.to_json())
     return evaluation
 
 
@@ -80,10 +79,3 @@ def _measure(joined: Joined, task: Task) -> Measured:
     if task == "count":
         return counting.measure(joined.test)
     return detection.measure(joined.val, joined.test, joined.info.classes)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, "utf-8")
-    aside.replace(path)

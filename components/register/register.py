@@ -9,6 +9,7 @@ from components.register.mlflow_quiet import MlflowException
 from components.register.record import Candidate, Record, read_record
 from components.register.registry import Registry
 from components.shared.errors import UserError
+from components.shared.files import write_text
 
 
 def register(
@@ -42,7 +43,7 @@ def register(
         except MlflowException as error:
             reason = error.message.strip().replace(location.tracking_uri, location.shown)
             raise UserError(f"register: MLflow at {location.shown} failed: {reason}") from error
-    _write(version, answer)
+    write_text(version, json.dumps(answer, indent=2) + "\n")
     state = "new" if answer["created"] else "known already"
     print(f"{answer['name']} version {answer['version']} ({state}) is {answer['alias']}")
 
@@ -65,10 +66,3 @@ def _register(
         "created": known is None,
         "previous": champion.previous,
     }
-
-
-def _write(path: Path, document: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)

@@ -8,7 +8,6 @@ nor writes anything, so an archive from a stranger can do no harm.
 import gzip
 import hashlib
 import io
-import os
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -23,8 +22,9 @@ from torch import Tensor
 
 from components.shared.config import Section, explain
 from components.shared.errors import UserError
+from components.shared.files import written_aside
 from components.shared.predictions import ModelIdentity
-from components.shared.task import Task
+from components.shared.task import Axis, Task
 
 CARD: Final = "model.json"
 WEIGHTS: Final = "weights.safetensors"
@@ -48,6 +48,7 @@ class ModelCard(Section):
     nms_threshold: float
     min_score: float
     max_detections: int
+    mirrored: tuple[Axis, ...] = ()  # answers are averaged over mirror images along these
     metrics: dict[str, float]  # on the validation images, at the epoch that was kept
     epoch: int  # 1 is the first
     seed: int
@@ -94,10 +95,8 @@ def write_archive(path: Path, card: ModelCard, weights: Mapping[str, Tensor], re
             member = tarfile.TarInfo(name)  # no time, no owner: equal models, equal bytes
             member.size, member.mode = len(data), 0o644
             tar.addfile(member, io.BytesIO(data))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(packed.getbuffer())
-    aside.replace(path)
+    with written_aside(path) as aside:
+        aside.write_bytes(packed.getbuffer())
     return hashlib.sha256(packed.getbuffer()).hexdigest()
 
 

@@ -13,6 +13,7 @@ from components.shared.errors import UserError
 from components.shared.models import Classifier, create_model, expected_count
 from components.shared.models.detection import Detector
 from components.shared.predictions import Detection, ModelIdentity, Prediction
+from components.shared.task import Axis
 from components.shared.transforms import ImageError, normalize, read_images
 
 __all__ = ["ImageError", "Predictor"]
@@ -80,13 +81,21 @@ class Predictor:
 
     def _answers(self, images: Tensor) -> list[Prediction]:
         network, card = self._network, self._card
-        outputs = network(images)
         if isinstance(network, Detector):
-            found = network.decode(outputs, card.min_score, card.max_detections)
+            found = network.decode(network(images), card.min_score, card.max_detections)
             return [_detections(rows.cpu()) for rows in found]
         assert isinstance(network, Classifier)  # noqa: S101 -- there are but the two
-        probabilities = network.probabilities(outputs).double().cpu()
+        views = [network.probabilities(network(view)) for view in _views(images, card.mirrored)]
+        probabilities = torch.stack(views).double().mean(dim=0).cpu()
         return _counts(probabilities) if card.task == "count" else _classes(probabilities)
+
+
+def _views(images: Tensor, mirrored: Sequence[Axis]) -> list[Tensor]:
+    """Return the images and, along each axis, the mirror images of all before."""
+    views = [images]
+    for axis in mirrored:
+        views += [view.flip(3 if axis == "horizontal" else 2) for view in views]
+    return views
 
 
 def _detections(rows: Tensor) -> Prediction:

@@ -6,6 +6,7 @@ from components.shared.errors import UserError
 
 Task = Literal["detect", "count", "classify"]
 Split = Literal["train", "val", "test"]
+Axis = Literal["horizontal", "vertical"]  # along which an image is mirrored
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

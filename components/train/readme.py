@@ -14,6 +14,11 @@ def readme(card: ModelCard) -> str:
     answers = _ANSWERS[card.task].format(most=card.outputs - 1)
     classes = f"\nClasses, in order: {', '.join(card.classes)}.\n" if card.classes else ""
     metrics = "".join(f"| {name} | {value:.4f} |\n" for name, value in card.metrics.items())
+    mirrored = (
+        f" Answers are means over the image and its {' and '.join(card.mirrored)} mirror images."
+        if card.mirrored
+        else ""
+    )
     libraries = ", ".join(f"{name} {number}" for name, number in card.libraries.items())
     return f"""# {card.name}, task {card.task}
 
@@ -29,7 +34,7 @@ Answers with {answers}.
 An image is decoded to RGB with its EXIF orientation applied, resized to
 {card.image_size}x{card.image_size} pixels (bilinear, antialiased, aspect ratio not kept), and
 normalized with mean {list(card.mean)} and standard deviation {list(card.std)} of values in
-[0, 1].
+[0, 1].{mirrored}
 
 ## How good it is
 

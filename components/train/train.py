@@ -80,6 +80,7 @@ def _card(section: TrainSection, data: TrainingData, seed: int, fitted: Fitted) 
         nms_threshold=section.nms_threshold,
         min_score=section.min_score,
         max_detections=section.max_detections,
+        mirrored=section.mirrored,
         metrics=fitted.best.metrics,
         epoch=fitted.best.epoch,
         seed=seed,

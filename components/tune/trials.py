@@ -1,7 +1,6 @@
 """The trials of a search, as they are written and reported."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
@@ -9,6 +8,7 @@ from typing import Literal, Self
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from components.shared.files import write_text
 from components.shared.task import Task
 from components.tune.space import Value
 
@@ -94,10 +94,7 @@ def write_trials(path: Path, found: Trials) -> None:
         "best": best.number if best else None,
         "chosen": chosen.number if chosen else None,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _trial(number: int, frozen: FrozenTrial) -> Trial:

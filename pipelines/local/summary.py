@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from components.shared.files import write_text
 from pipelines.config import Project
 from pipelines.local.journal import StepRecord
 
@@ -114,9 +115,7 @@ def _status(failure: Failure | None, verdict: dict[str, Any]) -> RunStatus:
 
 def write_summary(summary: Summary, run: Path) -> None:
     """Write `summary.json`, whole or not at all."""
-    aside = run / ".summary.json"
-    aside.write_text(summary.model_dump_json(indent=2), encoding="utf-8")
-    aside.replace(run / "summary.json")
+    write_text(run / "summary.json", summary.model_dump_json(indent=2))
 
 
 def read_summary(run: Path) -> Summary | None:

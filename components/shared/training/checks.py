@@ -38,6 +38,7 @@ def check_settings(section: TrainSection, task: Task) -> None:
             "label_smoothing": section.label_smoothing,
             "augment.mixup": augment.mixup,
             "augment.pad": augment.pad,
+            "mirror_average": section.mirror_average,
         },
         "count": {
             "label_smoothing": section.label_smoothing,

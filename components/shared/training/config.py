@@ -5,6 +5,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from components.shared.config import Section
+from components.shared.task import Axis
 
 Model = Literal[
     "resnet18", "resnet34", "resnet50", "resnet_small",  # classify and count
@@ -68,6 +69,11 @@ class TrainSection(Section):
     ema_decay: float = Field(
         0.0, ge=0, lt=1, description="of the weights' moving average, which is kept; 0: off"
     )
+    mirror_average: bool = Field(
+        False,
+        description="answer with the mean over an image and its mirror images, along the axes "
+        "that training flips; costs two or four times the inference",
+    )
     nms_threshold: float = Field(0.5, gt=0, lt=1, description="IoU above which boxes merge")
     min_score: float = Field(0.01, ge=0, lt=1, description="weaker detections are left out")
     max_detections: int = Field(100, ge=1, description="strongest detections kept an image")
@@ -86,3 +92,21 @@ class TrainSection(Section):
         if self.image_size < smallest:
             raise ValueError(f"{self.model} needs an image_size of {smallest} or more")
         return self
+
+    @model_validator(mode="after")
+    def _mirrors_what_it_saw(self) -> Self:
+        if self.mirror_average and not self.mirrored:
+            raise ValueError(
+                "mirror_average needs augment.horizontal_flip or augment.vertical_flip above 0: "
+                "a model that never saw mirror images is no judge of them"
+            )
+        return self
+
+    @property
+    def mirrored(self) -> tuple[Axis, ...]:
+        """The axes along which a trained model's answers are averaged."""
+        flips: dict[Axis, float] = {
+            "horizontal": self.augment.horizontal_flip,
+            "vertical": self.augment.vertical_flip,
+        }
+        return tuple(axis for axis, share in flips.items() if self.mirror_average and share > 0)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components.shared.archive import Archive, ModelCard
 from components.shared.errors import UserError
 from components.shared.inference import ImageError, Predictor
 from components.shared.models import create_model
 from components.shared.predictions import Prediction
-from components.shared.task import Task
+from components.shared.task import Axis, Task
 from components.shared.transforms import MEAN, STD, normalize, read_images
 
 CLASSES = {"classify": ("cat", "dog", "owl"), "count": (), "detect": ("cell", "platelet")}
@@ -112,6 +112,29 @@ def test_classes_have_a_distribution_and_its_likeliest(make: Callable[[Task], Pr
         assert math.fsum(found.probabilities) == pytest.approx(1, abs=1e-6)
         assert found.label is not None
         assert found.score == max(found.probabilities) == found.probabilities[found.label]
+
+
+@pytest.mark.parametrize("mirrored", [("horizontal",), ("vertical",), ("horizontal", "vertical")])
+def test_an_image_and_its_mirror_image_get_the_same_mean_answer(
+    mirrored: tuple[Axis, ...],
+) -> None:
+    found = archive("count")
+    plain = Predictor(found, torch.device("cpu"))
+    card = found.card.model_copy(update={"mirrored": mirrored})
+    averaging = Predictor(Archive(card, found.weights, found.sha256), torch.device("cpu"))
+    views = [Image.frombytes("RGB", (8, 8), bytes(range(0, 192))).resize((64, 64))]
+    for axis in mirrored:
+        flip = ImageOps.mirror if axis == "horizontal" else ImageOps.flip
+        views += [flip(view) for view in views]
+    encoded = []
+    for view in views:
+        view.save(buffer := io.BytesIO(), "PNG")
+        encoded.append(buffer.getvalue())
+    alone = [numbers(one) for one in plain.predict(encoded)]
+    mean = [math.fsum(values) / len(views) for values in zip(*alone, strict=True)]
+    assert alone[0] != pytest.approx(mean, abs=1e-4)
+    for answer in averaging.predict(encoded):
+        assert numbers(answer) == pytest.approx(mean, abs=1e-5)
 
 
 def test_counts_have_the_likeliest_and_the_expected(make: Callable[[Task], Predictor]) -> None:

@@ -190,6 +190,7 @@ def test_a_loss_that_is_no_number_ends_the_training(data: TrainingData) -> None:
     [
         ("detect", "fcos_resnet18", {"augment.mixup": 0.1}, r"augment\.mixup: does not serve"),
         ("detect", "fcos_resnet18", {"label_smoothing": 0.1}, "label_smoothing: does not serve"),
+        ("detect", "fcos_resnet18", {"mirror_average": True}, "mirror_average: does not serve"),
         ("count", "resnet18", {"augment.crop_scale": 0.5}, "a crop can remove an item"),
         ("classify", "resnet18", {"augment.mosaic": 0.5}, r"augment\.mosaic: does not serve"),
         ("detect", "fcos_resnet18", {"model": "resnet18"}, "'resnet18' does not serve"),

@@ -24,6 +24,10 @@ def test_replaces_settings_at_any_depth_and_leaves_the_rest() -> None:
             r"learning_rate\.log: 'learning_rate' has no settings inside",
         ),
         ({"optimiser.name": "sgd"}, "optimiser: unknown key; did you mean 'optimizer'"),
+        (
+            {"mirror_average": True, "augment.horizontal_flip": 0.0},
+            r"mirror_average needs augment\.horizontal_flip or augment\.vertical_flip above 0",
+        ),
     ],
 )
 def test_wrong_settings_are_explained(values: dict[str, object], message: str) -> None:
