@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from components.shared.archive import Archive, read_archive
+from components.shared.cores import usable_cores
 from components.shared.errors import UserError
 from components.shared.models import Classifier, create_model, expected_count
 from components.shared.models.detection import Detector
@@ -63,6 +64,7 @@ class Predictor:
         Raises:
             UserError: if the archive is not whole, or there is no such device.
         """
+        torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         return cls(read_archive(archive), _device(device))
 
     def predict(self, images: Sequence[bytes]) -> list[Prediction]:

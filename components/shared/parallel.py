@@ -1,12 +1,13 @@
 """Work on chunks in several processes, results in the order of the input."""
 
 import multiprocessing
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
+
+from components.shared.cores import usable_cores
 
 Item = TypeVar("Item")
 Chunk = TypeVar("Chunk")
@@ -20,7 +21,7 @@ CHUNK_BYTES = 8 * 1024 * 1024
 
 def worker_count(asked: int) -> int:
     """Return the number of processes: `asked`, or for 0 one a core this process may use."""
-    return asked or len(os.sched_getaffinity(0))
+    return asked or usable_cores()
 
 
 def chunked(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:

@@ -1,7 +1,6 @@
 """Batches of decoded images and labels from RecordIO."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from components.shared.cores import usable_cores
 from components.shared.errors import UserError
 from components.shared.progress import progress
 from components.shared.recordio import RecordReader, RecordSet, detection_boxes
@@ -58,10 +58,9 @@ class ImageRecords(Dataset[Batch]):
 
     def cache(self) -> None:
         """Decode every image into memory."""
-        cores = len(os.sched_getaffinity(0))
         images = torch.empty(len(self), 3, self._size, self._size, dtype=torch.uint8)
         starts = range(0, len(self), _CHUNK)
-        with ThreadPoolExecutor(cores) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             for start in progress(starts, len(starts), f"reading {self._split} images"):
                 indices = range(start, min(start + _CHUNK, len(self)))
                 images[start : start + _CHUNK], labels = self._read(indices, pool)
@@ -191,7 +190,7 @@ def _loader(images: ImageRecords, workers: int, **options: Any) -> DataLoader[Ba
 
 
 def _workers(asked: int) -> int:
-    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS) if asked < 0 else asked
+    return min(usable_cores(), _MOST_WORKERS) if asked < 0 else asked
 
 
 def _as_it_is(batch: Any) -> Any:

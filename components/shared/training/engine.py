@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from components.shared.cores import usable_cores
 from components.shared.models import create_model, load_weights
 from components.shared.training.checkpoints import Checkpoints, claimed, training_key
 from components.shared.training.checks import check_settings
@@ -134,6 +135,7 @@ def _fit(
 ) -> Fitted:
     objective = objective_class(data.task)(section, data.outputs)
     pl.seed_everything(seed, workers=True, verbose=False)
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     network = create_model(
         section.model,
         data.task,
