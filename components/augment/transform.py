@@ -1,51 +1,56 @@
-"""One augmented copy of an image, its boxes moved with it."""
+"""One augmented copy of an image, its boxes moved with it, by the operations of training."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torchvision import tv_tensors
-from torchvision.transforms import v2
+from torch import Tensor
 
-from components.augment.config import AugmentSection
+from components.shared.augmentation.boxes import have_inside
+from components.shared.augmentation.config import OFF, Operations
+from components.shared.task import Task
+from components.shared.training.detection_augment import augment_detection, augment_mosaic
+from components.shared.training.image_augment import augment_images
 
-Boxes = torch.Tensor
+# What can take an object out of the picture.
+_LOSING = ("rotate", "translate", "scale", "shear", "crop_scale", "erasing")
 
 
 @dataclass(frozen=True)
-class Copy:
-    """An augmented image.
+class Example:
+    """An image and its boxes.
 
     Attributes:
         image: uint8, shape (3, height, width).
-        boxes: float32, shape (N, 4): xmin, ymin, xmax, ymax, normalized, xmin < xmax,
-            ymin < ymax.
-        kept: which of the original's boxes these are, shape (N,).
+        target: float32, shape (N, 5): class, xmin, ymin, xmax, ymax, normalized, xmin < xmax,
+            ymin < ymax. Empty for classes and counts.
     """
 
-    image: torch.Tensor
-    boxes: Boxes
-    kept: torch.Tensor
+    image: Tensor
+    target: Tensor
 
 
-def make_copy(image: torch.Tensor, boxes: Boxes, section: AugmentSection, seed: int) -> Copy:
-    """Return a copy that depends on its arguments alone.
+def make_copy(
+    example: Example, task: Task, section: Operations, seed: int, others: Sequence[Example] = ()
+) -> Example:
+    """Return a copy, of the same size, that depends on the arguments alone.
 
-    A copy that would lose all its boxes to the crop is made again without one: an image without
+    A copy that would lose all its boxes is made again without what loses them: an image without
     its objects would teach that they are background.
 
     Args:
-        image: uint8, shape (3, height, width).
-        boxes: shape (N, 4), normalized.
-        section: probabilities and ranges.
+        example: the image.
+        task: decides how images are changed, as in training.
+        section: what to change and by how much.
         seed: see `copy_seed`.
+        others: three more images if this copy is a mosaic, else none.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        copy = _draw(image, boxes, section, section.min_crop)
-        if len(boxes) and not len(copy.boxes):
-            copy = _draw(image, boxes, section, 1.0)
-    return copy
+    copy = _draw(example, task, section, seed, others)
+    if len(copy.target) or not any(len(one.target) for one in (example, *others)):
+        return copy
+    careful = section.model_copy(update={name: OFF[name] for name in _LOSING})
+    return _draw(example, task, careful, seed, others)
 
 
 def copy_seed(seed: int, image_id: str, copy: int) -> int:
@@ -54,53 +59,20 @@ def copy_seed(seed: int, image_id: str, copy: int) -> int:
     return int.from_bytes(digest[:7], "big")
 
 
-def _draw(image: torch.Tensor, boxes: Boxes, section: AugmentSection, min_crop: float) -> Copy:
-    height, width = image.shape[-2:]
-    scale = torch.tensor([width, height, width, height], dtype=torch.float64)
-    moved = tv_tensors.BoundingBoxes(
-        boxes.to(torch.float64) * scale,
-        format=tv_tensors.BoundingBoxFormat.XYXY,
-        canvas_size=(height, width),
-    )
-    transform = v2.Compose(
-        [
-            v2.RandomHorizontalFlip(section.horizontal_flip),
-            v2.RandomVerticalFlip(section.vertical_flip),
-            v2.ColorJitter(section.brightness, section.contrast, section.saturation),
-        ]
-    )
-    picture, moved = transform(tv_tensors.Image(image), moved)
-    if min_crop < 1:
-        picture, moved = _crop(picture, moved, min_crop)
-    height, width = picture.shape[-2:]
-    plain = moved.as_subclass(torch.Tensor)
-    whole = _area(plain)
-    edges = torch.tensor([width, height, width, height], dtype=torch.float64)
-    clipped = torch.minimum(plain.clamp(min=0), edges)
-    visible = _area(clipped) >= section.min_visible * whole
-    # In the table's precision: a sliver at the edge must not round to a box without an inside.
-    normalized = (clipped / edges).to(torch.float32)
-    has_inside = (normalized[:, 2:] > normalized[:, :2]).all(dim=1)
-    kept = torch.nonzero(visible & has_inside).flatten()
-    return Copy(picture.as_subclass(torch.Tensor), normalized[kept], kept)
-
-
-def _crop(
-    picture: tv_tensors.Image, boxes: tv_tensors.BoundingBoxes, min_share: float
-) -> tuple[tv_tensors.Image, tv_tensors.BoundingBoxes]:
-    """Keep a random window whose edges are at least `min_share` of the image's."""
-    height, width = picture.shape[-2:]
-    share = min_share + (1 - min_share) * torch.rand(2)
-    new_height = max(1, round(height * float(share[0])))
-    new_width = max(1, round(width * float(share[1])))
-    top = int(torch.randint(height - new_height + 1, ()))
-    left = int(torch.randint(width - new_width + 1, ()))
-    shift = torch.tensor([left, top, left, top], dtype=torch.float64)
-    # Not v2's crop: it clamps the boxes, and their whole area is needed to judge what is visible.
-    moved = tv_tensors.wrap(boxes.as_subclass(torch.Tensor) - shift, like=boxes)
-    window = picture[..., top : top + new_height, left : left + new_width]
-    return tv_tensors.Image(window), moved
-
-
-def _area(boxes: Boxes) -> torch.Tensor:
-    return (boxes[:, 2] - boxes[:, 0]).clamp(min=0) * (boxes[:, 3] - boxes[:, 1]).clamp(min=0)
+def _draw(
+    example: Example, task: Task, section: Operations, seed: int, others: Sequence[Example]
+) -> Example:
+    chance = torch.Generator().manual_seed(seed)
+    if task != "detect":
+        changed = augment_images(example.image[None], section, chance)[0]
+        return Example(changed.round().clamp(0, 255).byte(), example.target)
+    if others:
+        members = (example, *others)
+        images, boxes = [one.image for one in members], [one.target for one in members]
+        image, target = augment_mosaic(images, boxes, section, chance)
+    else:
+        # Whether a copy is a mosaic is decided by who has the other images.
+        alone = section.model_copy(update={"mosaic": 0.0})
+        batch, targets = augment_detection(example.image[None], [example.target], alone, chance)
+        image, target = batch[0], targets[0]
+    return Example(image, target[have_inside(target[:, 1:])])

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from components.shared.augmentation.config import check_operations
 from components.shared.errors import UserError
 from components.shared.task import Task
 from components.shared.training.config import TrainSection
@@ -27,24 +28,15 @@ def check_settings(section: TrainSection, task: Task) -> None:
         UserError: naming the setting.
     """
     check_model(section.model, task)
-    augment = section.augment
-    if task == "count" and augment.crop_scale < 1:
-        raise UserError(
-            f"train.augment.crop_scale is {augment.crop_scale:g}, but a crop can remove an item "
-            "and leave its number; task 'count' needs 1"
-        )
-    refused = {
+    check_operations(section.augment, task, "train.augment")
+    refused: dict[Task, dict[str, float]] = {
         "detect": {
             "label_smoothing": section.label_smoothing,
-            "augment.mixup": augment.mixup,
-            "augment.pad": augment.pad,
+            "augment.mixup": section.augment.mixup,
             "mirror_average": section.mirror_average,
         },
-        "count": {
-            "label_smoothing": section.label_smoothing,
-            "augment.mosaic": augment.mosaic,
-        },
-        "classify": {"augment.mosaic": augment.mosaic},
+        "count": {"label_smoothing": section.label_smoothing},
+        "classify": {},
     }
     for name, value in refused[task].items():
         if value > 0:

@@ -4,6 +4,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.shared.augmentation.config import Operations
 from components.shared.config import Section
 from components.shared.task import Axis
 
@@ -21,25 +22,11 @@ def is_weights_file(weights: str) -> bool:
     return weights.endswith((".safetensors", ".pth", ".pt"))
 
 
-class TrainAugmentSection(Section):
-    """Changes made to training images as they are read. Safe for the task: see `crop_scale`."""
+class TrainAugmentSection(Operations):
+    """Changes made to training images anew whenever they are seen."""
 
-    horizontal_flip: float = Field(0.5, ge=0, le=1, description="probability")
-    vertical_flip: float = Field(0.0, ge=0, le=1, description="probability")
-    crop_scale: float = Field(
-        1.0, gt=0, le=1,
-        description="smallest share of the image's area a crop keeps (not for count: "
-        "a crop can remove an item and leave its number)",
-    )  # fmt: skip
-    pad: float = Field(
-        0.0, ge=0, le=0.5, description="shift by up to this share of the edge (reflection padding)"
-    )
-    brightness: float = Field(0.0, ge=0, lt=1, description="largest relative change")
-    contrast: float = Field(0.0, ge=0, lt=1, description="largest relative change")
-    saturation: float = Field(0.0, ge=0, lt=1, description="largest relative change")
-    mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution; 0: off")
-    mosaic: float = Field(
-        0.0, ge=0, le=1, description="probability of four images in one (only for detect)"
+    mixup: float = Field(
+        0.0, ge=0, description="alpha of mixup's Beta distribution; 0: off (not for detect)"
     )
 
 

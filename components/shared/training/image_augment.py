@@ -12,27 +12,39 @@ from torch.distributions import Beta
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as transforms
 
-from components.shared.training.config import TrainAugmentSection
+from components.shared.augmentation.affine import move_all
+from components.shared.augmentation.boxes import no_boxes
+from components.shared.augmentation.config import Operations
+from components.shared.augmentation.erasing import erase_some
+from components.shared.augmentation.pixels import change_pixels
 
 _MOST_STRETCH = 4 / 3  # of a crop: width by height, relative to the image
 
 
-def augment_images(images: Tensor, section: TrainAugmentSection, chance: torch.Generator) -> Tensor:
-    """Flip, crop, shift and recolour each image by draws of its own.
+def augment_images(images: Tensor, section: Operations, chance: torch.Generator) -> Tensor:
+    """Flip, move, crop, recolour, degrade and erase each image by draws of its own.
+
+    An operation that is off draws nothing, but for the flips: results with others do not depend
+    on whether it exists.
 
     Args:
-        images: uint8 (N, 3, S, S).
+        images: uint8 (N, 3, H, W).
         section: what to change and by how much.
         chance: a CPU generator.
 
     Returns:
-        float32 (N, 3, S, S), still in 0 ... 255.
+        float32 (N, 3, H, W), still in 0 ... 255.
     """
     changed = _flip(images, section, chance)
     changed = changed.to(torch.float32, memory_format=torch.channels_last)
+    if section.moves():
+        changed, _ = move_all(changed, no_boxes(len(images)), section, chance)
     if section.crop_scale < 1 or section.pad > 0:
         changed = _crop_and_shift(changed, section, chance)
-    return _recolour(changed, section, chance)
+    changed = change_pixels(_recolour(changed, section, chance), section, chance)
+    if section.erasing > 0:
+        changed, _ = erase_some(changed, no_boxes(len(images)), section, chance)
+    return changed
 
 
 def mixup(
@@ -64,7 +76,7 @@ def _beta(alpha: float, count: int, chance: torch.Generator) -> Tensor:
     return torch.maximum(share, 1 - share)
 
 
-def _flip(images: Tensor, section: TrainAugmentSection, chance: torch.Generator) -> Tensor:
+def _flip(images: Tensor, section: Operations, chance: torch.Generator) -> Tensor:
     drawn = torch.rand(2, len(images), 1, 1, 1, generator=chance)
     probabilities = (section.horizontal_flip, section.vertical_flip)
     for axis, draw, probability in zip((3, 2), drawn, probabilities, strict=True):
@@ -74,9 +86,7 @@ def _flip(images: Tensor, section: TrainAugmentSection, chance: torch.Generator)
     return images
 
 
-def _crop_and_shift(
-    images: Tensor, section: TrainAugmentSection, chance: torch.Generator
-) -> Tensor:
+def _crop_and_shift(images: Tensor, section: Operations, chance: torch.Generator) -> Tensor:
     """Show a window of each image at full size. What lies outside is reflected in."""
     count = len(images)
     draws = torch.rand(6, count, generator=chance)
@@ -96,7 +106,7 @@ def _crop_and_shift(
     )
 
 
-def _recolour(images: Tensor, section: TrainAugmentSection, chance: torch.Generator) -> Tensor:
+def _recolour(images: Tensor, section: Operations, chance: torch.Generator) -> Tensor:
     """Scale saturation, contrast and brightness, each image by factors of its own."""
     largest = torch.tensor([section.saturation, section.contrast, section.brightness])
     if not largest.any():

@@ -1,13 +1,18 @@
+import hashlib
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
+from components.shared.augmentation.boxes import visible_shares
 from components.shared.training.config import TrainAugmentSection
 from components.shared.training.detection_augment import (
     augment_detection,
+    augment_mosaic,
     crop,
     mosaic,
-    visible_shares,
 )
 
 SIZE = 64
@@ -21,6 +26,18 @@ EVERYTHING = TrainAugmentSection(
     contrast=0.3,
     saturation=0.3,
 )
+NEW = {
+    "rotate": 20,
+    "translate": 0.1,
+    "scale": 0.2,
+    "shear": 10,
+    "hue": 0.1,
+    "grayscale": 0.2,
+    "blur": 0.02,
+    "noise": 0.05,
+    "jpeg_quality": 60,
+    "erasing": 0.5,
+}
 
 
 def _seeded(seed: int = 0) -> torch.Generator:
@@ -146,7 +163,7 @@ def test_a_mosaic_shows_four_whole_images() -> None:
     target = torch.tensor([[2, 0.25, 0.25, 0.75, 0.75]])
     image = _drawn(target)
 
-    canvas, boxes = mosaic([image] * 4, [target] * 4, (32, 16))
+    canvas, boxes = mosaic([image] * 4, [target] * 4, (32, 16), (SIZE, SIZE))
 
     assert boxes.tolist() == [
         [2, 0.125, 0.0625, 0.375, 0.1875],
@@ -227,3 +244,141 @@ def test_images_without_boxes_stay_without() -> None:
     _, targets = augment_detection(images, [torch.empty(0, 5)] * 4, EVERYTHING, _seeded())
 
     assert [tuple(target.shape) for target in targets] == [(0, 5)] * 4
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
+    reason="pinned with the instructions of AVX2, without which sums round differently",
+)
+@pytest.mark.parametrize(("size", "expected"), [(32, "bea9e26ffe435c05"), (47, "9253100e1bf64b3a")])
+def test_todays_operations_give_what_recipes_were_measured_with(size: int, expected: str) -> None:
+    """A recipe's figures hold only as long as its training images stay the same, bit for bit."""
+    section = TrainAugmentSection(
+        horizontal_flip=0.5,
+        vertical_flip=0.3,
+        crop_scale=0.5,
+        mosaic=0.4,
+        brightness=0.2,
+        contrast=0.2,
+        saturation=0.2,
+    )
+    images = torch.randint(0, 256, (16, 3, size, size), generator=_seeded(1)).byte()
+    targets = []
+    for index in range(16):
+        low = torch.rand(3, 2, generator=_seeded(index)) * 0.5
+        extent = 0.1 + torch.rand(3, 2, generator=_seeded(index + 100)) * 0.39
+        targets.append(torch.cat([torch.arange(3.0)[:, None], low, low + extent], dim=1))
+    generator = _seeded()
+
+    changed, changed_targets = augment_detection(images, targets, section, generator)
+
+    digest = hashlib.sha256(changed.numpy().tobytes())
+    for target in changed_targets:
+        digest.update(target.numpy().tobytes())
+    # What was drawn decides what a later use of the generator draws.
+    digest.update(generator.get_state().numpy().tobytes())
+    assert digest.hexdigest()[:16] == expected
+
+
+@pytest.mark.parametrize(("name", "value"), list(NEW.items()))
+def test_each_new_operation_changes_images_and_keeps_boxes_valid(name: str, value: float) -> None:
+    images, targets = _batch(16)
+    section = TrainAugmentSection.model_validate({"horizontal_flip": 0, name: value})
+    coloured = images // 2 + torch.tensor([0, 60, 120]).byte()[:, None, None]
+
+    new_images, new_targets = augment_detection(coloured, targets, section, _seeded())
+
+    assert new_images.dtype == torch.uint8
+    assert not torch.equal(new_images, coloured)
+    for target in new_targets:
+        assert ((target[:, 1:] >= 0) & (target[:, 1:] <= 1)).all()
+        assert (target[:, 3:] > target[:, 1:3]).all()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**31),
+    height=st.integers(16, 70),
+    width=st.integers(16, 70),
+    min_visible=st.floats(0, 1),
+)
+def test_boxes_stay_inside_and_non_empty_whatever_is_on(
+    seed: int, height: int, width: int, min_visible: float
+) -> None:
+    section = EVERYTHING.model_copy(update={**NEW, "min_visible": min_visible})
+    images = torch.randint(0, 256, (4, 3, height, width), generator=_seeded(seed)).byte()
+    targets = [torch.cat([torch.zeros(5, 1), _boxes(5, seed + n)], dim=1) for n in range(4)]
+
+    new_images, new_targets = augment_detection(images, targets, section, _seeded(seed))
+
+    assert new_images.shape == images.shape
+    for target in new_targets:
+        assert ((target[:, 1:] >= 0) & (target[:, 1:] <= 1)).all()
+        assert (target[:, 3:] > target[:, 1:3]).all()
+
+
+def _boxes(count: int, seed: int) -> Tensor:
+    low = torch.rand(count, 2, generator=_seeded(seed)) * 0.9
+    return torch.cat([low, low + 0.01 + (0.98 - low) * 0.5], dim=1).clamp(max=1)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**31), across=st.booleans(), down=st.booleans())
+def test_a_flip_twice_is_the_identity(seed: int, across: bool, down: bool) -> None:
+    section = NOTHING.model_copy(
+        update={"horizontal_flip": float(across), "vertical_flip": float(down)}
+    )
+    images = torch.randint(0, 256, (3, 3, 20, 30), generator=_seeded(seed)).byte()
+    targets = [torch.cat([torch.ones(4, 1), _boxes(4, seed + n)], dim=1) for n in range(3)]
+
+    once = augment_detection(images, targets, section, _seeded())
+    twice_images, twice = augment_detection(*once, section, _seeded())
+
+    assert torch.equal(once[0], images) == (not across and not down)
+    assert torch.equal(twice_images, images)
+    for target, original in zip(twice, targets, strict=True):
+        torch.testing.assert_close(target, original, atol=1e-6, rtol=0)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**31),
+    sizes=st.lists(st.tuples(*[st.integers(40, 160)] * 2), min_size=4, max_size=4),
+)
+def test_a_mosaic_of_images_of_any_size_keeps_each_visible_object(
+    seed: int, sizes: list[tuple[int, int]]
+) -> None:
+    """Each image shows one square of a shade of its own, its class."""
+    shades = [60, 120, 180, 240]
+    box = torch.tensor([0.3, 0.3, 0.7, 0.7])
+    images, targets = [], []
+    for number, (shade, (height, width)) in enumerate(zip(shades, sizes, strict=True)):
+        image = torch.zeros(3, height, width, dtype=torch.uint8)
+        left, top, right, bottom = (box * torch.tensor([width, height] * 2)).round().int().tolist()
+        image[:, top:bottom, left:right] = shade
+        images.append(image)
+        targets.append(torch.cat([torch.tensor([float(number)]), box])[None])
+
+    canvas, found = augment_mosaic(images, targets, NOTHING, _seeded(seed))
+
+    assert canvas.shape[1:] == sizes[0]
+    assert sorted(found[:, 0].tolist()) == [0, 1, 2, 3]
+    for label, *sides in found.tolist():
+        column, row = (
+            round((sides[0] + sides[2]) / 2 * sizes[0][1]),
+            round((sides[1] + sides[3]) / 2 * sizes[0][0]),
+        )
+        assert abs(int(canvas[0, row, column]) - shades[int(label)]) <= 3
+
+
+def test_a_mosaic_is_changed_as_any_other_image_is() -> None:
+    images, targets = _batch(4)
+    section = NOTHING.model_copy(update={"horizontal_flip": 1.0, "crop_scale": 0.5, **NEW})
+
+    canvas, found = augment_mosaic(list(images), targets, section, _seeded())
+    again, _ = augment_mosaic(list(images), targets, section, _seeded())
+    plain, _ = augment_mosaic(list(images), targets, NOTHING, _seeded())
+
+    assert torch.equal(canvas, again)
+    assert not torch.equal(canvas, plain)
+    assert 1 <= len(found) <= 8

@@ -1,3 +1,4 @@
+import hashlib
 from typing import Any
 
 import pytest
@@ -109,3 +110,64 @@ def test_an_image_keeps_the_greater_share_of_itself_in_mixup() -> None:
     batch = torch.eye(64).view(64, 1, 8, 8)
     _, targets = mixup(batch, torch.eye(64), 1.0, generator(2))
     assert (targets.argmax(dim=1) == torch.arange(64)).all()
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
+    reason="pinned with the instructions of AVX2, without which sums round differently",
+)
+@pytest.mark.parametrize(("size", "expected"), [(32, "6b6faa3a99cd27d6"), (47, "ef48629edae53260")])
+def test_todays_operations_give_what_recipes_were_measured_with(size: int, expected: str) -> None:
+    """A recipe's figures hold only as long as its training images stay the same, bit for bit."""
+    section = TrainAugmentSection(
+        horizontal_flip=0.5,
+        vertical_flip=0.3,
+        crop_scale=0.35,
+        pad=0.1,
+        mixup=0.2,
+        brightness=0.3,
+        contrast=0.3,
+        saturation=0.3,
+    )
+    batch = torch.randint(0, 256, (16, 3, size, size), generator=torch.Generator().manual_seed(1))
+    chance = torch.Generator().manual_seed(0)
+    changed = augment_images(batch.byte(), section, chance)
+    blended, targets = mixup(changed, torch.eye(16), section.mixup, chance)
+    digest = hashlib.sha256(blended.contiguous().numpy().tobytes())
+    digest.update(targets.numpy().tobytes())
+    # What was drawn decides what a later use of the generator draws.
+    digest.update(chance.get_state().numpy().tobytes())
+    assert digest.hexdigest()[:16] == expected
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rotate": 20},
+        {"translate": 0.2},
+        {"scale": 0.3},
+        {"shear": 10},
+        {"rotate": 20, "keep_whole": True},
+        {"hue": 0.2},
+        {"grayscale": 0.5},
+        {"blur": 0.04},
+        {"noise": 0.1},
+        {"jpeg_quality": 30},
+        {"erasing": 0.5},
+    ],
+)
+def test_each_new_operation_changes_images_within_their_range(settings: dict[str, Any]) -> None:
+    batch = images(16, 32)
+    changed = augment(batch, **settings)
+    assert changed.shape == batch.shape
+    assert changed.dtype == torch.float32
+    assert changed.min() >= -1e-3
+    assert changed.max() <= 255 + 1e-3
+    assert not torch.equal(changed, batch.float())
+    assert torch.equal(changed, augment(batch, **settings))
+
+
+def test_images_need_not_be_square() -> None:
+    batch = torch.randint(0, 256, (4, 3, 20, 35), generator=generator(1)).byte()
+    changed = augment(batch, crop_scale=0.5, rotate=10, blur=0.01, jpeg_quality=50, erasing=1)
+    assert changed.shape == batch.shape
