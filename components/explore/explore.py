@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from components.explore import sections
 from components.explore.config import ExploreSection
-from components.explore.samples import draw_samples
-from components.explore.statistics import gather
+from components.explore.differences import differences
+from components.explore.material import Material, Paths, collect
+from components.explore.palette import Palette
+from components.explore.sections.boxes import add_boxes
+from components.explore.sections.classes import add_classes
+from components.explore.sections.duplicates import add_duplicates
+from components.explore.sections.light import add_light
+from components.explore.sections.numbers import add_numbers
+from components.explore.sections.overview import add_overview, add_sample, add_sources
+from components.explore.sections.set_aside import add_set_aside
+from components.explore.sections.sizes import add_sizes
+from components.explore.sections.splits import add_splits
 from components.shared.report import Report
-from components.shared.table import ROW_GROUP, read_info
 from components.shared.task import Task
 
 
@@ -24,6 +30,9 @@ def explore(
 ) -> None:
     """Write the exploration report: everything is counted, only pictures are sampled.
 
+    The table may have its splits or not; splits are compared where there are some, those of the
+    source where the project has none yet.
+
     Args:
         section: the step's settings.
         task: what the labels are for.
@@ -36,30 +45,29 @@ def explore(
     Raises:
         UserError: if `table` is not an image table.
     """
-    found = gather(table, read_info(table))
-    number = max(section.samples, section.pixel_samples)
-    samples = draw_samples(table, images, number, seed, section.thumbnail)
-    reasons = _reasons(rejected)
-    page = Report("Exploration", f"{found.images:,} images, task {task}")
-    sections.add_overview(page, found, sum(number for number, _ in reasons.values()))
-    sections.add_pictures(page, samples[: section.samples], found, section.thumbnail)
-    sections.add_classes(page, found)
-    sections.add_numbers(page, found)
-    sections.add_boxes(page, found)
-    sections.add_sizes(page, found)
-    sections.add_pixels(page, samples[: section.pixel_samples], found, section.thumbnail)
-    sections.add_rejected(page, reasons)
-    page.write(report)
-    print(f"explore: {found.images:,} images counted, {len(samples):,} sampled")
+    material = collect(section, Paths(images, table, rejected), seed)
+    write_page(material, task, report)
+    found = material.found
+    print(
+        f"explore: {found.total:,} images counted, {len(material.measured):,} measured, "
+        f"{len(material.pictures):,} drawn"
+    )
 
 
-def _reasons(rejected: Path) -> dict[str, tuple[int, str]]:
-    """Return how often each reason was given, the most frequent first, with an example each."""
-    counted: dict[str, tuple[int, str]] = {}
-    for batch in pq.ParquetFile(rejected).iter_batches(batch_size=ROW_GROUP):
-        for row in batch.to_pylist():
-            # Grouped by what went wrong: the values in the reason differ from row to row.
-            reason = row["reason"].split(":")[0].split("(")[0].strip()
-            number, example = counted.get(reason, (0, f"{row['path']}: {row['reason']}"))
-            counted[reason] = (number + 1, example)
-    return dict(sorted(counted.items(), key=lambda item: (-item[1][0], item[0])))
+def write_page(material: Material, task: Task, path: Path) -> None:
+    """Write the page, whole or not at all."""
+    page = Report("Exploration", f"{material.found.total:,} images, task {task}", contents=True)
+    palette = Palette(material.found)
+    tested = differences(material)
+    add_overview(page, material, tested)
+    add_sample(page, material, palette)
+    add_classes(page, material, palette)
+    add_numbers(page, material, palette)
+    add_boxes(page, material)
+    add_sizes(page, material)
+    add_light(page, material, palette)
+    add_duplicates(page, material, palette)
+    add_splits(page, material, tested)
+    add_sources(page, material)
+    add_set_aside(page, material, palette)
+    page.write(path)

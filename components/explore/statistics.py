@@ -1,156 +1,255 @@
 """Counts over the whole image table, gathered batch by batch."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.shared.table import ROW_GROUP, TableInfo
+from components.explore.choose import Choice, hashes
+from components.explore.config import ExploreSection
+from components.explore.distribution import Counting, Distribution, distinct
+from components.explore.geometry import BoxGeometry
+from components.explore.identity import NEAR_DUPLICATES, Identities
+from components.explore.partition import NO_SPLIT, Partition, Partitions
+from components.shared.table import TableInfo, iter_batches
 
-CELLS: Final = 32  # of a heat map's edge
-AREA_EDGES: Final = np.logspace(-6, 0, 37)  # of the box areas' histogram, shares of an image
-NO_SPLIT: Final = "all"  # how images without a split of the source are called
+CROWDS: Final = (1, 2, 5, 20)  # boxes an image from which another interval begins
+_SIDE: Final = 32  # bits of a packed pair that hold its second number
+_OFFSET: Final = 1 << 31  # makes that number positive
+_KNOWN: Final = {"annotation", "filename", "upstream_split", NEAR_DUPLICATES}  # no findings
 
 
 @dataclass
 class Statistics:
-    """What the table holds.
+    """What the table holds. A category is a class, or for counting the count.
 
     Attributes:
-        images: rows.
-        splits: images in each split of the source.
-        classes: (split, class index) to images that show the class.
-        boxes_of_class: class index to boxes.
-        numbers: (split, n) to images with n objects: the count, or the number of boxes.
-        sizes: (width, height) in pixels to images.
+        info: task and class names.
+        parts: how the images are divided.
+        images: (splits,) rows.
+        sources: (splits, sources) images.
+        upstream: (splits, upstream splits) images.
+        by_split: (split, category) to images that show it.
+        by_source: (source, category) to images that show it.
+        boxes: (split, class) to boxes.
+        unlabelled: images without label or count.
+        numbers: of objects an image: the count, or the number of boxes.
+        sizes: of images, width and height packed into one number; see `size_table`.
         formats: format to images.
-        centres: (CELLS, CELLS) boxes by the place of their centre, rows downwards.
-        shapes: (CELLS, CELLS) boxes by height (rows downwards, so the last is the image's) and
-            width, as shares of the image.
-        areas: boxes in each interval of AREA_EDGES.
-        together: (classes, classes) images that show both; the diagonal, images of each.
+        notes: attribute that ingest set to the images that have it.
+        geometry: of the boxes.
+        identities: ids, contents, groups and near-duplicates.
+        sample: chosen at random, under category 0.
+        examples: chosen at random for each category.
+        crowds: chosen at random for each interval of CROWDS, by the number of boxes.
     """
 
     info: TableInfo
-    images: int = 0
-    splits: Counter[str] = field(default_factory=Counter)
-    classes: Counter[tuple[str, int]] = field(default_factory=Counter)
-    boxes_of_class: Counter[int] = field(default_factory=Counter)
-    numbers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    formats: Counter[str] = field(default_factory=Counter)
-    centres: NDArray[np.int64] = field(default_factory=lambda: np.zeros((CELLS, CELLS), np.int64))
-    shapes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((CELLS, CELLS), np.int64))
-    areas: NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros(AREA_EDGES.size - 1, np.int64)
-    )
-    together: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    parts: Partitions
+    images: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    upstream: NDArray[np.int64]
+    by_split: Counter[tuple[int, int]]
+    by_source: Counter[tuple[int, int]]
+    boxes: Counter[tuple[int, int]]
+    unlabelled: int
+    numbers: Counting
+    sizes: Counting
+    formats: Counter[str]
+    notes: Counter[str]
+    geometry: BoxGeometry
+    identities: Identities
+    sample: Choice
+    examples: Choice
+    crowds: Choice
 
     @property
-    def boxes(self) -> int:
-        """Boxes in all images."""
-        return sum(self.boxes_of_class.values())
+    def total(self) -> int:
+        """All images."""
+        return int(self.images.sum())
 
-    def class_name(self, index: int) -> str:
-        """Return a class's name, or its number where the list of classes has none."""
-        known = 0 <= index < len(self.info.classes)
-        return self.info.classes[index] if known else f"class {index}"
+    @property
+    def all_boxes(self) -> int:
+        """All boxes."""
+        return self.boxes.total()
 
-    def images_of_class(self) -> Counter[int]:
-        """Return the images that show each class, those of the list that none shows with 0."""
-        found: Counter[int] = Counter(dict.fromkeys(range(len(self.info.classes)), 0))
-        for (_, index), number in self.classes.items():
-            found[index] += number
+    @property
+    def splits(self) -> Partition:
+        """How the images are divided into splits, or not at all."""
+        return self.parts.splits
+
+    def name(self, category: int) -> str:
+        """Return a class's name, or its number where the list has none; a count as a number."""
+        if self.info.task == "count":
+            return str(category)
+        known = 0 <= category < len(self.info.classes)
+        return self.info.classes[category] if known else f"class {category}"
+
+    def categories(self) -> Counter[int]:
+        """Return the images that show each category; classes that none shows have 0."""
+        known = () if self.info.task == "count" else range(len(self.info.classes))
+        found: Counter[int] = Counter(dict.fromkeys(known, 0))
+        for (_, category), number in self.by_split.items():
+            found[category] += number
         return found
 
+    def size_table(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the (n,) widths and heights that occur, and (splits, n) how often."""
+        packed, counts = self.sizes.distinct()
+        return *_unpacked(packed), counts
 
-def gather(table: Path, info: TableInfo) -> Statistics:
+    def size_distribution(self, what: str) -> Distribution:
+        """Return the distribution of `width`, `height` or `ratio` (width over height)."""
+        widths, heights, _ = self.size_table()
+        values = {"width": widths, "height": heights, "ratio": widths / np.maximum(heights, 1)}
+        return self.sizes.distribution().mapped(lambda _: values[what].astype(float))
+
+
+def gather(
+    table: Path, info: TableInfo, parts: Partitions, section: ExploreSection, seed: int
+) -> Statistics:
     """Read the table once, a row group in memory at a time."""
-    found = Statistics(info)
-    found.together = np.zeros((len(info.classes),) * 2, np.int64)
-    columns = ["width", "height", "format", "label", "count", "boxes", "attributes"]
-    for batch in pq.ParquetFile(table).iter_batches(batch_size=ROW_GROUP, columns=columns):
+    splits = len(parts.splits)
+    without = splits - 1 if parts.splits.names[-1] == NO_SPLIT else None
+    found = Statistics(
+        info=info,
+        parts=parts,
+        images=np.zeros(splits, np.int64),
+        sources=np.zeros((splits, len(parts.sources)), np.int64),
+        upstream=np.zeros((splits, len(parts.upstream)), np.int64),
+        by_split=Counter(),
+        by_source=Counter(),
+        boxes=Counter(),
+        unlabelled=0,
+        numbers=Counting(splits),
+        sizes=Counting(splits),
+        formats=Counter(),
+        notes=Counter(),
+        geometry=BoxGeometry.empty(splits),
+        identities=Identities(splits, without),
+        sample=Choice(max(section.samples, section.pixel_samples)),
+        examples=Choice(section.per_class),
+        crowds=Choice(section.per_class),
+    )
+    for batch in iter_batches(table):
         if batch.num_rows:
-            _add(found, batch)
+            _add(found, batch, seed)
     return found
 
 
-def _add(found: Statistics, batch: pa.RecordBatch) -> None:
-    splits = pc.map_lookup(batch["attributes"], "upstream_split", "first").fill_null(NO_SPLIT)
-    found.images += batch.num_rows
-    found.splits.update(splits.to_pylist())
-    found.formats.update(batch["format"].to_pylist())
-    sizes = zip(batch["width"].to_pylist(), batch["height"].to_pylist(), strict=True)
-    found.sizes.update(sizes)
-    names = np.array(splits.to_pylist(), object)
-    if found.info.task == "detect":
-        _add_boxes(found, batch["boxes"], names)
-        return
-    column = "count" if found.info.task == "count" else "label"
-    values = zip(names.tolist(), batch[column].to_pylist(), strict=True)
-    (found.numbers if column == "count" else found.classes).update(
-        (split, value) for split, value in values if value is not None
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a batch: ids, their ranks, and the codes of split and source."""
+
+    ids: NDArray[np.object_]
+    ranks: NDArray[np.uint64]
+    splits: NDArray[np.int64]
+    sources: NDArray[np.int64]
+
+
+def _add(found: Statistics, batch: pa.RecordBatch, seed: int) -> None:
+    ids = batch["image_id"].to_pylist()
+    parts = found.parts
+    rows = _Rows(
+        np.array(ids, object),
+        hashes(ids, seed),
+        parts.splits.codes(batch),
+        parts.sources.codes(batch),
     )
+    found.images += np.bincount(rows.splits, minlength=len(found.images))
+    np.add.at(found.sources, (rows.splits, rows.sources), 1)
+    np.add.at(found.upstream, (rows.splits, parts.upstream.codes(batch)), 1)
+    found.formats.update(_counted(batch["format"]))
+    found.notes.update(_counted(batch["attributes"].keys, without=_KNOWN))
+    sides = (batch[name].to_numpy().astype(np.int64) for name in ("width", "height"))
+    width, height = sides
+    found.sizes.add(_packed(width, height), rows.splits)
+    found.identities.add(batch, rows.ranks, rows.splits)
+    found.sample.add(np.zeros(len(ids), np.int64), rows.ranks, rows.ids)
+    if found.info.task == "detect":
+        _add_boxes(found, batch["boxes"], rows, np.stack([width, height], axis=1).astype(float))
+    else:
+        _add_values(found, batch["count" if found.info.task == "count" else "label"], rows)
 
 
-def _add_boxes(found: Statistics, column: pa.Array, splits: NDArray[np.object_]) -> None:
-    lengths = pc.list_value_length(column).fill_null(0).to_pylist()
-    found.numbers.update(zip(splits.tolist(), lengths, strict=True))
-    owners = pc.list_parent_indices(column).to_numpy()
+def _add_values(found: Statistics, column: pa.Array, rows: _Rows) -> None:
+    """Count labels or counts."""
+    present = pc.is_valid(column).to_numpy(zero_copy_only=False)
+    values = column.drop_null().to_numpy().astype(np.int64)
+    owners = np.flatnonzero(present)
+    found.unlabelled += int((~present).sum())
+    if found.info.task == "count":
+        found.numbers.add(values, rows.splits[owners])
+    _add_categories(found, values, owners, rows)
+
+
+def _add_boxes(
+    found: Statistics, column: pa.Array, rows: _Rows, pixels: NDArray[np.float64]
+) -> None:
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy().astype(np.int64)
+    found.numbers.add(lengths, rows.splits)
+    found.crowds.add(np.digitize(lengths, CROWDS), rows.ranks, rows.ids)
+    owners = np.repeat(np.arange(lengths.size), lengths)
     boxes = pc.list_flatten(column)
-    labels = boxes.field("label").to_numpy()
-    found.boxes_of_class.update(labels.tolist())
-    shown = np.unique(np.stack([owners, labels], axis=1), axis=0)
-    found.classes.update(zip(splits[shown[:, 0]].tolist(), shown[:, 1].tolist(), strict=True))
-    _add_together(found, shown)
-    _add_geometry(found, boxes)
+    labels = boxes.field("label").to_numpy().astype(np.int64)
+    found.boxes.update(_pairs(rows.splits[owners], labels))
+    found.geometry.add(boxes, pixels[owners], rows.splits[owners])
+    shown, _ = distinct(_packed(owners, labels))
+    owners, labels = _unpacked(shown)
+    _add_categories(found, labels, owners, rows)
 
 
-def _add_together(found: Statistics, shown: NDArray[np.integer]) -> None:
-    """Count pairs of classes: with one 0/1 row an image, the product of the matrix with itself."""
-    known = (shown[:, 1] >= 0) & (shown[:, 1] < len(found.info.classes))
-    _, rows = np.unique(shown[known, 0], return_inverse=True)
-    if not rows.size:
-        return
-    present = np.zeros((int(rows.max()) + 1, len(found.info.classes)), np.float32)
-    present[rows, shown[known, 1]] = 1
-    found.together += (present.T @ present).astype(np.int64)
+def _add_categories(
+    found: Statistics,
+    categories: NDArray[np.int64],
+    owners: NDArray[np.int64],
+    rows: _Rows,
+) -> None:
+    """Count which image (of index `owners`) shows which category."""
+    found.by_split.update(_pairs(rows.splits[owners], categories))
+    found.by_source.update(_pairs(rows.sources[owners], categories))
+    found.examples.add(categories, rows.ranks[owners], rows.ids[owners])
 
 
-def _add_geometry(found: Statistics, boxes: pa.StructArray) -> None:
-    names = ("xmin", "ymin", "xmax", "ymax")
-    left, top, right, bottom = (boxes.field(name).to_numpy().astype(float) for name in names)
-    width, height = right - left, bottom - top
-    unit = [(0, 1), (0, 1)]
-    middle = ((top + bottom) / 2, (left + right) / 2)
-    found.centres += np.histogram2d(*middle, bins=CELLS, range=unit)[0].astype(np.int64)
-    found.shapes += np.histogram2d(height, width, bins=CELLS, range=unit)[0].astype(np.int64)
-    areas = np.clip(width * height, AREA_EDGES[0], AREA_EDGES[-1])
-    found.areas += np.histogram(areas, AREA_EDGES)[0]
+def _pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> Counter[tuple[int, int]]:
+    packed, counts = distinct(_packed(left, right))
+    pairs = zip(*(one.tolist() for one in _unpacked(packed)), strict=True)
+    return Counter(dict(zip(pairs, counts.tolist(), strict=True)))
 
 
-def summarize(values: Counter[int]) -> dict[str, int | float]:
-    """Return number, mean, standard deviation, quartiles, smallest and largest of a tally."""
-    numbers = np.array(sorted(values), float)
-    weights = np.array([values[int(number)] for number in numbers], float)
-    total = int(weights.sum())
-    mean = float((numbers * weights).sum() / total)
-    ends = np.cumsum(weights)
-    # The smallest value that a quarter, a half, three quarters of the images do not exceed.
-    quartiles = [int(numbers[np.searchsorted(ends, total * q)]) for q in (0.25, 0.5, 0.75)]
-    return {
-        "images": total,
-        "mean": mean,
-        "std": float(np.sqrt((weights * (numbers - mean) ** 2).sum() / total)),
-        "min": int(numbers[0]),
-        "25 %": quartiles[0],
-        "median": quartiles[1],
-        "75 %": quartiles[2],
-        "max": int(numbers[-1]),
-    }
+def _packed(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Put two numbers of 32 bits into one, which sorts much faster; only `right` may be < 0."""
+    return (left << _SIDE) + (right + _OFFSET)
+
+
+def _unpacked(packed: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return packed >> _SIDE, (packed & ((1 << _SIDE) - 1)) - _OFFSET
+
+
+def _counted(values: pa.Array, without: Collection[str] = ()) -> Counter[str]:
+    counted = {item["values"]: item["counts"] for item in values.value_counts().to_pylist()}
+    return Counter({name: number for name, number in counted.items() if name not in without})
+
+
+def count_together(table: Path, classes: list[int]) -> NDArray[np.int64]:
+    """Return (n, n) how many images show both of two classes; the diagonal, images of each."""
+    together = np.zeros((len(classes),) * 2, np.int64)
+    known = pa.array(classes, pa.int32())
+    for batch in iter_batches(table, ["boxes"]):
+        owners = pc.list_parent_indices(batch["boxes"]).to_numpy()
+        places = pc.index_in(pc.list_flatten(batch["boxes"]).field("label"), known)
+        shown = pc.is_valid(places).to_numpy(zero_copy_only=False)
+        if not shown.any():
+            continue
+        _, rows = np.unique(owners[shown], return_inverse=True)
+        # With one 0/1 row an image, the product of the matrix with itself counts pairs.
+        present = np.zeros((int(rows.max()) + 1, len(classes)), np.float32)
+        present[rows, places.drop_null().to_numpy()] = 1
+        together += (present.T @ present).astype(np.int64)
+    return together

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+_DARK = "#181818"
 _DASH = 3  # a dash's and a gap's length, in line widths
 # Longer edge in pixels and WebP quality, tried in turn until a picture is light enough.
 _LADDER = ((480, 78), (400, 65), (320, 55), (240, 45), (160, 35))
@@ -49,10 +50,12 @@ def draw_boxes(image: Image.Image, boxes: Sequence[DrawnBox], edge: int = 480) -
     """
     result = thumbnail(image, edge)
     draw = ImageDraw.Draw(result)
-    width = max(2, round(max(result.size) / 200))
+    width = max(2, round(max(result.size) / 110))
     font = ImageFont.load_default(size=max(10, round(max(result.size) / 26)))
     for box in boxes:
-        _outline(draw, _pixels(box, result.size), box, width)
+        at = _pixels(box, result.size)
+        _casing(draw, at)
+        _outline(draw, at, box, width)
     for box in boxes:  # after all outlines: a label is never struck through
         if box.label:
             _label(draw, _pixels(box, result.size), box, font, result.size)
@@ -83,6 +86,12 @@ def _pixels(box: DrawnBox, size: tuple[int, int]) -> tuple[int, int, int, int]:
     right = min(max(round(box.xmax * width) - 1, left), width - 1)
     bottom = min(max(round(box.ymax * height) - 1, top), height - 1)
     return left, top, right, bottom
+
+
+def _casing(draw: ImageDraw.ImageDraw, at: tuple[int, int, int, int]) -> None:
+    """Draw a dark line around an outline: no colour is seen on every background."""
+    left, top, right, bottom = at
+    draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_DARK)
 
 
 def _outline(

@@ -1,7 +1,6 @@
 """A report as one HTML file that needs nothing else: no script, no network."""
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Number, Real
@@ -13,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
+from components.shared.files import write_text
 from components.shared.report.drawing import data_uri
 from components.shared.report.svg import figure_to_svg
 
@@ -41,11 +41,37 @@ class Tile:
     kind: Kind = "info"
 
 
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures that belong together, under a title; `text` says what is to be seen in them."""
+
+    title: str
+    text: str
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of a legend: what a line of this colour, dashed or not, stands for."""
+
+    label: str
+    color: str
+    dashed: bool = False
+
+
 @dataclass
 class _Section:
     title: str
     text: str
     blocks: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A cell of a cross table: its count, and its share of the column, 0 to 1."""
+
+    text: str
+    share: float
 
 
 class Report:
@@ -56,17 +82,27 @@ class Report:
     Blank lines in a text separate paragraphs.
     """
 
-    def __init__(self, title: str, subtitle: str = "") -> None:
+    def __init__(self, title: str, subtitle: str = "", *, contents: bool = False) -> None:
+        """Start a page; `contents` lists its sections at the top."""
         self._title = title
         self._subtitle = subtitle
+        self._contents = contents
         self._sections = [_Section("", "")]
         self._figures = 0
         self._spent = 0
 
     def section(self, title: str, text: str = "") -> Self:
-        """Open a section, listed in the page's contents."""
+        """Open a section."""
         self._sections.append(_Section(title, text))
         return self
+
+    def heading(self, title: str, text: str = "") -> Self:
+        """Add a heading inside the section, with a line of text under it."""
+        return self._add("heading", title=title, text=text)
+
+    def legend(self, keys: Iterable[Key]) -> Self:
+        """Add the legend of the pictures that follow."""
+        return self._add("legend", keys=list(keys))
 
     def banner(self, title: str, lines: Iterable[str] = (), kind: Kind = "info") -> Self:
         """Add a prominent box: the verdict of the page."""
@@ -118,22 +154,80 @@ class Report:
             "table", headers=list(headers), rows=text, numeric=numeric, caption=caption
         )
 
-    def gallery(self, pictures: Iterable[Picture], *, wide: bool = False) -> Self:
+    def cross_table(
+        self,
+        corner: str,
+        rows: Sequence[str],
+        columns: Sequence[str],
+        counts: Sequence[Sequence[int]],
+        caption: str = "",
+        totals: Sequence[int] | None = None,
+    ) -> Self:
+        """Add a table of two properties: in each cell a count and its share of the column.
+
+        Cells are tinted by that share, so that columns with different shares stand out.
+
+        Args:
+            corner: what the rows are.
+            rows: their names.
+            columns: the columns' names; a column of all is added when there are several.
+            counts: a row of counts for each of `rows`.
+            caption: shown above the table.
+            totals: what the shares of each column refer to, where that is not its sum: an image
+                may show several classes.
+
+        Raises:
+            ValueError: if the counts do not fit the names.
+        """
+        fits = all(len(row) == len(columns) for row in [*counts, totals or columns])
+        if len(counts) != len(rows) or not fits:
+            raise ValueError(f"table {caption!r}: needs {len(rows)} rows of {len(columns)} counts")
+        several = len(columns) > 1
+        sums = [sum(column) for column in zip(*counts, strict=True)]
+        bottom = list(totals) if totals is not None else sums or [0] * len(columns)
+        *whole, bottom = [[*row, sum(row)] if several else list(row) for row in [*counts, bottom]]
+        cells = [
+            [
+                _Cell(format_value(one), _share(one, total))
+                for one, total in zip(row, bottom, strict=True)
+            ]
+            for row in whole
+        ]
+        return self._add(
+            "cross",
+            corner=corner,
+            columns=[*columns, *(["all"] if several else [])],
+            rows=list(zip(rows, cells, strict=True)),
+            totals=[format_value(total) for total in bottom],
+            bottom="sum" if totals is None else "of",
+            caption=caption,
+        )
+
+    def gallery(
+        self, pictures: Iterable[Picture], *, wide: bool = False, dense: bool = False
+    ) -> Self:
         """Add pictures in a grid; large ones are made smaller, so that the page stays light.
 
         Args:
             pictures: in reading order.
             wide: show them larger, for pictures with details to be seen.
+            dense: show them smaller, six in a row where there is room.
         """
-        chosen = list(pictures)
-        # At most half of what is left, so that later galleries have their share.
-        limit = (_PICTURES - self._spent) // 2 // max(len(chosen), 1)
+        return self._add("gallery", pictures=self._encoded(list(pictures)), wide=wide, dense=dense)
+
+    def picture_sets(self, sets: Iterable[PictureSet]) -> Self:
+        """Add sets of small pictures; small sets stand side by side."""
+        chosen = list(sets)
+        encoded = iter(self._encoded([one for part in chosen for one in part.pictures]))
         items = [
-            {"uri": data_uri(one.image, limit), "alt": one.alt, "caption": one.caption}
-            for one in chosen
+            {
+                "title": part.title,
+                "text": part.text,
+                "pictures": [next(encoded) for _ in part.pictures],
+            }
+            for part in chosen
         ]
-        self._spent += sum(len(item["uri"]) for item in items)
-        return self._add("gallery", pictures=items, wide=wide)
+        return self._add("sets", sets=items)
 
     def html(self) -> str:
         """Return the page."""
@@ -145,6 +239,7 @@ class Report:
         return template.render(
             title=self._title,
             subtitle=self._subtitle,
+            contents=self._contents,
             sections=[
                 {"title": one.title, "text": one.text, "groups": _grouped(one.blocks)}
                 for one in self._sections
@@ -154,10 +249,18 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the page to `path`, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(self.html(), "utf-8")
-        aside.replace(path)
+        write_text(path, self.html())
+
+    def _encoded(self, pictures: Sequence[Picture]) -> list[dict[str, str]]:
+        """Return pictures as the template takes them, small enough for all of a page."""
+        # At most half of what is left, so that later galleries have their share.
+        limit = (_PICTURES - self._spent) // 2 // max(len(pictures), 1)
+        items = [
+            {"uri": data_uri(one.image, limit), "alt": one.alt, "caption": one.caption}
+            for one in pictures
+        ]
+        self._spent += sum(len(item["uri"]) for item in items)
+        return items
 
     def _add(self, kind: str, **block: Any) -> Self:
         self._sections[-1].blocks.append({"kind": kind, **block})
@@ -183,6 +286,10 @@ def format_value(value: object) -> str:
     if size and (size < 0.1 or size >= 1e9):
         return f"{value:.3g}"
     return f"{value:,.1f}" if size >= 100 else f"{value:.3f}"
+
+
+def _share(count: int, total: int) -> float:
+    return round(count / total, 4) if total else 0.0
 
 
 def _is_numeric(column: Sequence[object]) -> bool:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from components.shared import report as report_module
-from components.shared.report import Picture, Report, Tile
+from components.shared.report import Key, Picture, PictureSet, Report, Tile
 from components.shared.report.report import format_value
 
 VOID = {"meta", "img", "br", "link"}
@@ -136,7 +136,11 @@ def test_text_is_escaped() -> None:
         .figure(_figure(), nasty, nasty)
         .table([nasty], [[nasty]], nasty)
         .note(nasty)
+        .heading(nasty, nasty)
+        .legend([Key(nasty, "#112233")])
+        .cross_table(nasty, [nasty], [nasty], [[1]], nasty)
         .gallery([Picture(_picture(), nasty, nasty)])
+        .picture_sets([PictureSet(nasty, nasty, [Picture(_picture(), nasty, nasty)])])
         .html()
     )
     assert "<script" not in html
@@ -161,6 +165,62 @@ def test_empty_tables_and_galleries_say_so() -> None:
 def test_rows_must_have_as_many_cells_as_headers() -> None:
     with pytest.raises(ValueError, match="needs 2 cells"):
         Report("Wrong").table(["a", "b"], [("only one",)])
+
+
+def test_a_cross_table_has_shares_of_its_columns_and_sums() -> None:
+    html = Report("Cross").cross_table("Class", ["cat", "dog"], ["train", "test"], [[3, 0], [1, 4]])
+    table = html.html().split("<tbody>")[1]
+    cells = re.findall(r'--share: ([\d.]+)">([\d,]+)', table)
+    assert cells == [
+        ("0.75", "3"), ("0.0", "0"), ("0.375", "3"),
+        ("0.25", "1"), ("1.0", "4"), ("0.625", "5"),
+    ]  # fmt: skip
+    assert re.findall(r'<td class="number">(\d+)', table) == ["4", "4", "8"]
+
+
+def test_shares_of_a_cross_table_may_refer_to_something_else() -> None:
+    # Of four images, three show a cat and three a dog: some show both.
+    report = Report("Cross").cross_table("Class", ["cat", "dog"], ["all"], [[3], [3]], totals=[4])
+    table = report.html().split("<tbody>")[1]
+    assert re.findall(r"--share: ([\d.]+)", table) == ["0.75", "0.75"]
+    assert re.findall(r'<td class="number">(\d+)', table) == ["4"]
+
+
+def test_an_empty_cross_table_says_so() -> None:
+    assert "Nothing to show." in Report("Cross").cross_table("Class", [], ["a", "b"], []).html()
+
+
+@pytest.mark.parametrize("counts", [[[1, 2]], [[1], [2]], []])
+def test_counts_must_fit_the_names(counts: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="needs 2 rows of 2 counts"):
+        Report("Cross").cross_table("", ["a", "b"], ["c", "d"], counts)
+
+
+def test_contents_lead_to_every_section(report: Report) -> None:
+    assert "<nav" not in report.html()
+    titled = Report("Title", contents=True).note("top").section("One").note("a").section("Two")
+    page = _Page(titled.html())
+    links = [str(named["href"]) for tag, named in page.attributes if tag == "a"]
+    assert len(links) == 2
+    assert {link.lstrip("#") for link in links} <= set(page.ids)
+
+
+def test_picture_sets_and_legends_are_shown_in_order() -> None:
+    pictures = [Picture(_picture(), name) for name in "abc"]
+    sets = [PictureSet("first", "why", pictures[:2]), PictureSet("second", "", pictures[2:])]
+    keys = [Key("cat", "#112233"), Key("dog", "#445566", dashed=True)]
+    html = Report("Sets").heading("All", "of them").legend(keys).picture_sets(sets).html()
+    page = _Page(html)
+    assert page.open == []
+    alts = [named["alt"] for tag, named in page.attributes if tag == "img"]
+    assert alts == ["a", "b", "c"]
+    order = ["All", "of them", "cat", "dog", "first", "why", "second"]
+    body = html[html.index("<main>") :]
+    positions = [
+        body.index(f">{one}<") if one not in ("cat", "dog") else body.index(f"</span>{one}")
+        for one in order
+    ]
+    assert positions == sorted(positions)
 
 
 def test_columns_of_numbers_are_set_to_the_right() -> None:
