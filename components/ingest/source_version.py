@@ -19,11 +19,12 @@ def source_version(section: IngestSection) -> str:
     it must stay fast for millions of files. A remote source is taken to be what its address
     says; a missing one gets a version too, since reporting it is the step's business.
     """
+    chosen = _ids_version(section)
     if section.format == "synthetic":
-        return "synthetic"
+        return f"synthetic{chosen}"
     parts = urlsplit(section.uri)
     if parts.scheme not in {"", "file"} and "://" in section.uri:
-        return section.uri
+        return section.uri + chosen
     path = Path(unquote(parts.path) if parts.scheme == "file" else section.uri).expanduser()
     if not path.exists():
         return f"missing:{section.uri}"
@@ -34,7 +35,16 @@ def source_version(section: IngestSection) -> str:
         one = hashlib.sha256(line.encode("utf-8", "surrogateescape")).digest()
         total = (total + int.from_bytes(one)) % 2**256
     digest.update(total.to_bytes(32))
-    return digest.hexdigest()
+    return digest.hexdigest() + chosen
+
+
+def _ids_version(section: IngestSection) -> str:
+    """Return text that changes with the list of images to take."""
+    path = Path(section.ids) if section.ids else None
+    if path is None or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return ";ids:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:

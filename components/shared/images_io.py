@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS: Final = 100_000_000
 PILLOW_LIMIT: Final = 178_956_970  # above it Pillow refuses by itself, as a decompression bomb
@@ -23,6 +23,24 @@ warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 _ORIENTATION: Final = 0x0112  # EXIF tag 274
 _SIDEWAYS: Final = (5, 6, 7, 8)  # orientations that swap width and height
 _UNTOUCHED: Final = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+_ANIMATED: Final = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
+# Pillow knows some thirty more. One of them (EPS) starts Ghostscript on what it is given, and
+# none of the others holds photographs.
+_FORMATS: Final = (
+    "JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF"
+)  # fmt: skip
+# Each scan of a progressive JPEG may cover all its pixels: a small file can take hours.
+MAX_SCANS: Final = 200  # encoders write about ten
+_START_OF_SCAN: Final = b"\xff\xda"
+_TURNED: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class UnreadableImageError(Exception):
@@ -36,7 +54,8 @@ class ImageFacts:
     Attributes:
         width: pixels, EXIF orientation applied.
         height: pixels, EXIF orientation applied.
-        format: `jpeg`, `png`, or Pillow's name of another format in lower case.
+        format: `jpeg`, `png`, or Pillow's name of another format in lower case; of an
+            animation, which is its first frame here, `gif (first frame)` and the like.
         orientation: EXIF orientation, 1 (upright) to 8.
         stored_size: width and height as stored, before the orientation is applied.
     """
@@ -57,21 +76,20 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFacts:
     """Return what an encoded image is, after decoding it once to see that it does decode.
 
     Args:
-        data: the encoded image, one frame, in any format Pillow reads.
+        data: the encoded image: JPEG, PNG, BMP, GIF, TIFF, WebP, PPM, JPEG 2000 or AVIF.
         max_pixels: width times height above which it is refused, before decoding.
 
     Raises:
         UnreadableImageError: if it is not an image, does not decode to the end, has several
-            frames, has too many pixels, or has pixels without an agreed range.
+            pages, has too many pixels, or has pixels without an agreed range.
     """
     image = _open(data, max_pixels)
-    with _decoding():
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    if orientation not in range(1, 9):
-        orientation = 1
+    orientation = _orientation(image)
     stored = image.size
     width, height = stored[::-1] if orientation in _SIDEWAYS else stored
     name = _UNTOUCHED.get(image.format or "", (image.format or "").lower())
+    if _is_animated(image):
+        name += " (first frame)"
     # A JPEG's entropy-coded data is read to its end at any scale, so the smallest one shows
     # truncation as well as the full one, several times faster.
     with _decoding():
@@ -95,7 +113,8 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         image.load()
     _check_range(image)
     with _decoding():
-        return _to_rgb(ImageOps.exif_transpose(image))
+        turned = _TURNED.get(_orientation(image))
+        return _to_rgb(image if turned is None else image.transpose(turned))
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -110,9 +129,9 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise UnreadableImageError("the file is empty")
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError:
-        raise UnreadableImageError("not an image that can be read") from None
+        raise UnreadableImageError(_what_else(data)) from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(f"has more than {PILLOW_LIMIT:,} pixels") from None
     except Exception as error:
@@ -122,12 +141,41 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise UnreadableImageError(
             f"has {pixels:,} pixels ({image.width}x{image.height}); the limit is {max_pixels:,}"
         )
+    scans = data.count(_START_OF_SCAN) if image.format in {"JPEG", "MPO"} else 0
+    if scans > MAX_SCANS:
+        raise UnreadableImageError(f"has {scans:,} scans; the limit is {MAX_SCANS}")
+    # The pages of a TIFF are as many images; of an animation the first frame stands for all. A
+    # phone's multi-picture JPEG (MPO) holds the photo first, then previews or depth.
     with _decoding():
-        frames = getattr(image, "n_frames", 1)
-    # A phone's multi-picture JPEG (MPO) holds the photo first, then previews or depth.
-    if frames > 1 and image.format != "MPO":
-        raise UnreadableImageError(f"has {frames} frames; one is expected")
+        if image.format == "TIFF" and getattr(image, "is_animated", False):
+            raise UnreadableImageError("has several pages; one is expected")
     return image
+
+
+def _what_else(data: bytes) -> str:
+    """Say what a file is that is no image."""
+    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "not an image that can be read: it is a web page, an error message perhaps"
+    if start.startswith((b"<?xml", b"<svg")):
+        return "not an image that can be read: it is XML or SVG"
+    if start.startswith((b"%!ps", b"%pdf")):
+        return "not an image that can be read: it is a PostScript or PDF document"
+    return "not an image that can be read"
+
+
+def _is_animated(image: Image.Image) -> bool:
+    return image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1 where there is none, or metadata that cannot be read."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged metadata make Pillow raise almost anything
+        return 1
+    is_known = isinstance(orientation, int) and orientation in range(1, 9)
+    return orientation if is_known else 1
 
 
 @contextmanager
@@ -135,6 +183,8 @@ def _decoding() -> Iterator[None]:
     """Whatever a damaged file makes Pillow raise becomes the reason to set it aside."""
     try:
         yield
+    except UnreadableImageError:
+        raise
     except Exception as error:
         text = str(error) or type(error).__name__
         raise UnreadableImageError(f"cannot be decoded: {text}") from error

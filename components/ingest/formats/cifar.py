@@ -4,17 +4,15 @@ Pickles of NumPy arrays: `meta` with the class names, `train` and `test` with 3,
 image: 1,024 red, 1,024 green, 1,024 blue, each row by row.
 """
 
-import io
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy._core.multiarray import _reconstruct
 from PIL import Image
 
 from components.ingest.formats.base import Scan
+from components.ingest.formats.plain_pickle import PickleError, read_plain_pickle
 from components.ingest.records import Record
 from components.ingest.sources.base import Source, read
 from components.shared.errors import UserError
@@ -26,41 +24,6 @@ PLANES = 3 * EDGE * EDGE
 SPLITS = ("train", "test")
 
 
-def _bytes_of(text: str = "", encoding: str = "latin1") -> bytes:
-    """Stand in for `_codecs.encode` and `bytes`, with which protocol 2 writes bytes."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("it would make bytes of something else than text")
-    return text.encode("latin1")
-
-
-def _empty_array(kind: type, shape: tuple[int, ...], dtype: bytes) -> Any:
-    """Stand in for NumPy's `_reconstruct`; a pickle fills the array afterwards."""
-    if kind is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError("it would make an array of a strange kind")
-    return _reconstruct(kind, shape, dtype)
-
-
-# What a pickle of arrays may ask for, under the names of Python 2 and 3, NumPy 1 and 2.
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-    ("_codecs", "encode"): _bytes_of,
-    ("__builtin__", "bytes"): _bytes_of,
-    ("builtins", "bytes"): _bytes_of,
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Builds arrays, lists, dicts, text, bytes and numbers; refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it would load {module}.{name}")
-        return _ALLOWED[module, name]
-
-
 def load_pickle(data: bytes, path: str) -> dict[str, Any]:
     """Read a dict of plain values and arrays from a pickle, without running code from it.
 
@@ -68,8 +31,8 @@ def load_pickle(data: bytes, path: str) -> dict[str, Any]:
         UserError: if the pickle is damaged, or holds anything else.
     """
     try:
-        found = _ArrayUnpickler(io.BytesIO(data), encoding="bytes").load()
-    except Exception as error:
+        found = read_plain_pickle(data)
+    except PickleError as error:
         raise UserError(
             f"{path}: not a pickle of arrays ({error}); download the archive again"
         ) from None
@@ -91,7 +54,7 @@ class CifarFormat:
         if len(roots) > 1:
             raise UserError(f"ingest.uri: {scan.section.uri}: CIFAR more than once: {roots}")
         path = _join(roots[0], "meta")
-        names = [_text(name) for name in _field(scan, path, "fine_label_names")]
+        names = _texts(_field(scan, path, "fine_label_names"), f"{path}: fine_label_names")
         for split in SPLITS:
             self._scan_split(scan, _join(roots[0], split), split, names)
         return names
@@ -101,7 +64,10 @@ class CifarFormat:
         missing = {"fine_labels", "data", "filenames"} - set(content)
         if missing:
             raise UserError(f"{path}: no {', '.join(sorted(missing))}; found {sorted(content)}")
-        data, labels, files = content["data"], content["fine_labels"], content["filenames"]
+        data, labels = content["data"], content["fine_labels"]
+        files = _texts(content["filenames"], f"{path}: filenames")
+        if not isinstance(labels, list):
+            raise UserError(f"{path}: fine_labels must be a list, not {type(labels).__name__}")
         if (
             not isinstance(data, np.ndarray) or data.dtype != np.uint8
             or data.shape != (len(labels), PLANES) or len(files) != len(labels)
@@ -113,10 +79,12 @@ class CifarFormat:
         for row, (label, file) in enumerate(zip(labels, files, strict=True)):
             where = f"{path}#{row}"
             if not isinstance(label, int) or not 0 <= label < len(names):
-                scan.catalogue.reject(where, f"label {label!r} is not one of {len(names)} classes")
+                is_short = isinstance(label, int) and abs(label) < 2**63
+                text = str(label) if is_short else f"of type {type(label).__name__}"
+                scan.catalogue.reject(where, f"label {text} is not one of {len(names)} classes")
                 continue
             # The file's name begins with a word of its WordNet synset, which is not the class.
-            name = PurePosixPath(_text(file))
+            name = PurePosixPath(file)
             attributes = {"upstream_split": split, "filename": name.name}
             scan.catalogue.add(
                 Record(f"{split}/{row:05d}", where, PLANES, label=names[label],
@@ -146,5 +114,13 @@ def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _texts(values: Any, where: str) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(one, str | bytes) for one in values):
+        raise UserError(f"{where} must be a list of text; download the archive again")
+    return [_text(one) for one in values]
+
+
+def _text(value: str | bytes | int) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value).encode("utf-8", "replace").decode()  # lone surrogates cannot be stored

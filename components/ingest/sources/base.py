@@ -5,13 +5,21 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 Item = TypeVar("Item")
 
 # What reading a damaged file or archive member raises.
-_DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 MAX_READ = 512 * 1024 * 1024  # bytes of one file held in memory
+_PIECE = 1024 * 1024
+
+PassOver = Callable[[str, str], None]  # told the path of what a source does not read, and why
+
+
+def ignore(_path: str, _reason: str) -> None:
+    """Tell nobody what is passed over."""
 
 
 class Member(NamedTuple):
@@ -29,8 +37,8 @@ class Source(Protocol):
         """What a person calls the source; messages name it."""
         ...
 
-    def members(self) -> Iterator[Member]:
-        """Yield every file, in any order."""
+    def members(self, pass_over: PassOver = ignore) -> Iterator[Member]:
+        """Yield every file, in any order; tell `pass_over` of each that is not read, and why."""
         ...
 
     def open(self, path: str) -> BinaryIO:
@@ -53,10 +61,27 @@ def bounded_read(stream: BinaryIO, path: str) -> bytes:
     Raises:
         OSError: if it is larger than `MAX_READ`.
     """
-    data = stream.read(MAX_READ + 1)
-    if len(data) > MAX_READ:
-        raise OSError(f"{path} is larger than {MAX_READ >> 20} MiB; no image needs that")
-    return data
+    pieces: list[bytes] = []
+    total = 0
+    # In pieces: asked for all at once, a decompressor would make room for all of it.
+    while piece := stream.read(_PIECE):
+        pieces.append(piece)
+        total += len(piece)
+        if total > MAX_READ:
+            raise OSError(f"{path} is larger than {MAX_READ >> 20} MiB; no image needs that")
+    return b"".join(pieces)
+
+
+def shown(uri: str) -> str:
+    """Return an address without what may be secret in it: a password, a signed query."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return uri
+    if parts.scheme not in {"http", "https"}:
+        return uri
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}{'?...' if parts.query else ''}"
 
 
 @dataclass(frozen=True)
@@ -75,12 +100,12 @@ def read_each(
     """
     try:
         return list(load(items))
-    except _DAMAGE:
+    except DAMAGE:
         return [_read_one(load, item) for item in items]
 
 
 def _read_one(load: Callable[[Sequence[Item]], Iterator[bytes]], item: Item) -> bytes | Unread:
     try:
         return next(load([item]))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         return Unread(f"cannot be read: {error}")

@@ -1,19 +1,21 @@
 """Find the source that a URI names: a folder, an archive, a web address, or S3."""
 
-import tarfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from components.ingest.config import IngestSection
-from components.ingest.sources.archives import ZipSource, unpack_tar
-from components.ingest.sources.base import Source
-from components.ingest.sources.http import download
+from components.ingest.sources.base import DAMAGE, Source, shown
+from components.ingest.sources.downloads import Options, Remote, check_sha256, downloaded
+from components.ingest.sources.http import HttpFile
 from components.ingest.sources.local import FolderSource
-from components.ingest.sources.s3 import S3Source
+from components.ingest.sources.s3 import Bucket, S3Object, S3Source
+from components.ingest.sources.slot import download_folder
+from components.ingest.sources.tars import open_tar
+from components.ingest.sources.zips import ZipSource
 from components.shared.errors import UserError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -23,57 +25,138 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 def open_source(section: IngestSection) -> Iterator[Source]:
     """Open the source of `section.uri`; what had to be downloaded is deleted afterwards.
 
+    After an error a download stays, for the next attempt; see `downloads`.
+
     Raises:
-        UserError: if nothing is there, or it is neither a folder nor an archive.
+        UserError: if nothing is there, it is neither a folder nor an archive, or a file that
+            is needed for all the others cannot be read.
     """
-    with TemporaryDirectory(prefix="sightline-source-") as scratch:
-        yield _locate(section, Path(scratch))
+    with _damage(section), ExitStack() as stack:
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="sightline-source-")))
+        if section.format == "synthetic":
+            yield FolderSource(scratch, "synthetic")  # scenes are drawn from no file
+            return
+        found = _locate(section, stack)
+        if isinstance(found, Path) and not found.is_dir():
+            yield _open_archive(found, shown(section.uri), scratch)
+            return
+        if section.sha256:
+            raise UserError(
+                f"ingest.sha256: {section.uri} is no archive, so it has no digest; "
+                "leave ingest.sha256 out"
+            )
+        yield FolderSource(found, section.uri) if isinstance(found, Path) else found
 
 
-def _locate(section: IngestSection, scratch: Path) -> Source:
-    if section.format == "synthetic":
-        return FolderSource(scratch, "synthetic")  # scenes are drawn from no file
+@contextmanager
+def _damage(section: IngestSection) -> Iterator[None]:
+    """Name the source when one of its files, an annotation file say, cannot be read."""
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # this machine's trouble, not the source's
+        raise UserError(f"ingest.uri: {shown(section.uri)}: cannot be read: {error}") from None
+
+
+@contextmanager
+def open_file(uri: str, section: IngestSection, key: str) -> Iterator[Path]:
+    """Give a single file, wherever it lies: on this machine, the web or S3.
+
+    Args:
+        uri: a path, or an http(s):// or s3:// address.
+        section: how to reach and keep what is not on this machine.
+        key: the setting that named it, for messages.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    with ExitStack() as stack:
+        section = section.model_copy(update={"uri": uri, "sha256": None})
+        remote = _remote(section)
+        if remote is not None:
+            yield stack.enter_context(downloaded(remote, _options(section)))
+            return
+        path = _local(uri)
+        if not path.is_file():
+            raise UserError(f"{key}: {uri}: no such file")
+        yield path
+
+
+def _locate(section: IngestSection, stack: ExitStack) -> Path | S3Source:
+    """Return the folder, the archive (downloaded if need be) or the S3 prefix."""
+    remote = _remote(section)
+    if isinstance(remote, S3Object) and not _is_archive(section):
+        bucket, key = _in_s3(section)
+        return S3Source(bucket, key)
+    if remote is not None:
+        return stack.enter_context(downloaded(remote, _options(section)))
+    path = _local(section.uri)
+    if not path.exists():
+        raise UserError(f"ingest.uri: {section.uri}: no such folder or archive")
+    if section.sha256 and path.is_file():
+        check_sha256(path, section.sha256, section.uri)
+    return path
+
+
+def _remote(section: IngestSection) -> Remote | None:
+    """Return the file behind an address; None for what is on this machine."""
     scheme = urlsplit(section.uri).scheme
     if scheme in {"http", "https"}:
-        name = unquote(Path(urlsplit(section.uri).path).name) or "download"
-        return _archive(download(section.uri, scratch / name), section.uri, scratch)
+        return HttpFile(section.uri)
     if scheme == "s3":
-        return _s3(section, scratch)
+        return S3Object(*_in_s3(section))
     if scheme and "://" in section.uri and scheme != "file":
         raise UserError(
             f"ingest.uri: {section.uri}: unknown scheme '{scheme}'; "
             "give a folder, an archive, http(s):// or s3://"
         )
-    path = Path(unquote(urlsplit(section.uri).path) if scheme == "file" else section.uri)
-    path = path.expanduser()
-    if path.is_dir():
-        return FolderSource(path, section.uri)
-    if not path.exists():
-        raise UserError(f"ingest.uri: {section.uri}: no such folder or archive")
-    return _archive(path, section.uri, scratch)
+    return None
 
 
-def _s3(section: IngestSection, scratch: Path) -> Source:
-    parts = urlsplit(section.uri)
-    bucket, key = parts.netloc, parts.path.lstrip("/")
-    if not bucket:
+def _in_s3(section: IngestSection) -> tuple[Bucket, str]:
+    name, _, key = section.uri.removeprefix("s3://").partition("/")
+    if not name:
         raise UserError(f"ingest.uri: {section.uri}: no bucket; give s3://bucket/prefix")
-    source = S3Source(bucket, key, anonymous=section.anonymous, endpoint_url=section.endpoint_url)
-    if not key.endswith(ARCHIVES) or not source.is_object(key):
-        return source
-    return _archive(source.download(key, scratch / Path(key).name), section.uri, scratch)
+    bucket = Bucket(name, anonymous=section.anonymous, endpoint_url=section.endpoint_url)
+    return bucket, key.lstrip("/")
 
 
-def _archive(path: Path, uri: str, scratch: Path) -> Source:
+def _is_archive(section: IngestSection) -> bool:
+    bucket, key = _in_s3(section)
+    return key.endswith(ARCHIVES) and bucket.has(key)
+
+
+def _options(section: IngestSection) -> Options:
+    return Options(
+        download_folder(section.download_folder),
+        section.max_bytes,
+        section.sha256 or "",
+        section.keep_download,
+    )
+
+
+def _local(uri: str) -> Path:
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser()
+
+
+def _open_archive(path: Path, uri: str, scratch: Path) -> Source:
     """Open an archive by what it holds, not by its name."""
+    if not path.is_file():  # opening a named pipe would wait for a writer
+        raise UserError(f"ingest.uri: {uri}: is neither a folder nor a plain file")
     if zipfile.is_zipfile(path):
         return ZipSource(path, uri)
-    if not tarfile.is_tarfile(path):
-        raise UserError(
-            f"ingest.uri: {uri}: is neither a zip nor a tar archive (or a damaged one); "
-            f"give a folder or an archive ({', '.join(ARCHIVES)})"
-        )
-    into = scratch / "unpacked"
-    into.mkdir()
-    unpack_tar(path, uri, into)
-    return FolderSource(into, uri)
+    tar = open_tar(path, uri, scratch)
+    if tar is not None:
+        return tar
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    what = (
+        "a web page, not the file itself"
+        if start.startswith(b"<")
+        else ("neither a zip nor a tar archive (or a damaged one)")
+    )
+    raise UserError(
+        f"ingest.uri: {uri}: is {what}; give a folder or an archive ({', '.join(ARCHIVES)})"
+    )

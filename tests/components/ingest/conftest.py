@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,18 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def picture() -> Callable[..., bytes]:
-    """Encode a small noisy image: `picture("PNG", (40, 30), seed=1)`."""
+    """Encode a small noisy image, each time another: `picture("PNG", (40, 30), seed=1)`."""
+    seeds = count(1_000)
 
     def picture(
-        kind: str = "JPEG", size: tuple[int, int] = (40, 30), seed: int = 0, **options: Any
+        kind: str = "JPEG",
+        size: tuple[int, int] = (40, 30),
+        seed: int | None = None,
+        **options: Any,
     ) -> bytes:
-        pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+        pixels = np.random.default_rng(next(seeds) if seed is None else seed).integers(
+            0, 256, (size[1], size[0], 3), np.uint8
+        )
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, kind, **options)
         return buffer.getvalue()

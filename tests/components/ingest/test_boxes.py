@@ -103,3 +103,16 @@ def test_boxes_drawn_before_exif_turned_the_image_turn_with_it(orientation: int)
     )
     shown = open_image(buffer.getvalue()).convert("L").getbbox()
     assert shown == pytest.approx((xmin * 100, ymin * 200, xmax * 100, ymax * 200), abs=1e-4)
+
+
+def test_a_box_stated_twice_counts_once_and_is_noted() -> None:
+    boxes = (
+        RawBox("cat", 0.25, 0.5, 0.5, 0.75, "a#1"),
+        RawBox("cat", 0.5, 0.5, 0.25, 0.75, "a#2"),  # the same, with swapped corners
+        RawBox("dog", 0.25, 0.5, 0.5, 0.75, "a#3"),  # of another class
+        RawBox("cat", 0.25, 0.5, 0.5, 0.75, "a#4"),
+    )
+    cleaned = clean_boxes(Record("a", "a.jpg", boxes=boxes), UPRIGHT)
+    assert [box.name for box in cleaned.boxes] == ["cat", "dog"]
+    assert cleaned.notes == {"boxes_swapped": "1", "boxes_repeated": "2"}
+    assert cleaned.rejected == []

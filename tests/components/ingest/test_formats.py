@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.ingest.formats.annotations import AnnotationError
 from components.ingest.formats.cifar import load_pickle
+from components.ingest.formats.voc import parse_annotation
 from components.shared.errors import UserError
 
 # Open Images
@@ -77,6 +79,36 @@ def test_open_images_group_of_boxes(
     got = run("detect", format="openimages", uri=uri, group_of=group_of)
     assert set(got.rows) == used
     assert got.rejected == {}
+
+
+def test_an_image_tells_of_group_of_boxes_left_out(
+    open_images: Any, run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Objects that have no box of their own are there: a detector may find them."""
+    uri = open_images(
+        _row("a", "/m/1", 0.1, 0.5, 0.2, 0.6, group=1), _row("a", "/m/1", 0.6, 0.7, 0.2, 0.6),
+        images="a",
+    )  # fmt: skip
+    got = run("detect", format="openimages", uri=uri)
+    assert got.rows["train/a"]["attributes"] == {"upstream_split": "train", "group_of": "1"}
+    assert len(got.rows["train/a"]["boxes"]) == 1
+    printed = capsys.readouterr().out
+    assert "left out on purpose: 1 group-of boxes" in printed
+    assert "1 images have group-of or crowd boxes, which are left out" in printed
+
+
+def test_open_images_class_without_a_name(write: Any, picture: Any, run: Any) -> None:
+    files = {
+        "train/labels/detections.csv": "\n".join(
+            [HEADER, _row("a", "/m/1", 0.1, 0.5, 0.2, 0.6), _row("a", "/m/2", 0.1, 0.5, 0.2, 0.6)]
+        ),
+        "train/metadata/classes.csv": "/m/1,Cat\n/m/2, \n",
+        "train/data/a.jpg": picture(),
+    }
+    got = run("detect", format="openimages", uri=str(write(files)))
+    assert got.info.classes == ("Cat",)
+    assert "<label id>,<name> is expected" in got.rejected["train/metadata/classes.csv#row2"]
+    assert "/m/2 is not in" in got.rejected["train/labels/detections.csv#row3"]
 
 
 def test_images_without_a_box_are_kept_on_demand(open_images: Any, run: Any) -> None:
@@ -158,6 +190,11 @@ def test_voc_faults(write: Any, picture: Any, voc_xml: Any, run: Any) -> None:
         assert part in got.rejected[path]
 
 
+def test_voc_in_an_encoding_that_does_not_exist() -> None:
+    with pytest.raises(AnnotationError, match="ttf-16"):
+        parse_annotation(b'<?xml version="1.0" encoding="ttf-16"?><annotation/>')
+
+
 def test_several_voc_years_keep_their_ids_apart(
     write: Any, picture: Any, voc_xml: Any, run: Any
 ) -> None:
@@ -177,7 +214,7 @@ def test_count_above_max_is_judged_on_boxes_that_hold(
         "JPEGImages/one.jpg": picture(),
         "Annotations/one.xml": voc_xml((40, 30), cat, flat),
         "JPEGImages/two.jpg": picture(),
-        "Annotations/two.xml": voc_xml((40, 30), cat, cat),
+        "Annotations/two.xml": voc_xml((40, 30), cat, ("cat", 1, 1, 20, 16)),
     }
     got = run("count", format="voc", uri=str(write(files)), max_count=1)
     assert {name: row["count"] for name, row in got.rows.items()} == {"one": 1}
@@ -222,7 +259,9 @@ def test_coco(write: Any, picture: Any, run: Any) -> None:
     (row,) = got.rows.values()
     assert (row["image_id"], row["source"]) == ("val2017/one", "val2017/one.jpg")
     assert row["boxes"] == [{"label": 1, "xmin": 0.25, "ymin": 0.5, "xmax": 0.75, "ymax": 1.0}]
-    assert row["attributes"]["upstream_split"] == "val2017"
+    assert row["attributes"] == {
+        "annotation": json_path, "upstream_split": "val2017", "group_of": "1"
+    }  # fmt: skip
     reasons = {
         f"{json_path}#image 2": "0 boxes without image gone.jpg",
         f"{json_path}#image 1": "listed twice",
@@ -252,6 +291,43 @@ def test_coco_beside_the_images(write: Any, picture: Any, run: Any) -> None:
     assert {name: row["boxes"][0]["ymax"] for name, row in got.rows.items()} == {
         "train/a": 0.5, "valid/a": 1.0
     }  # fmt: skip
+
+
+def test_coco_faults_that_are_mended(write: Any, picture: Any, run: Any) -> None:
+    box = {"image_id": 1, "category_id": 3}
+    annotations = [
+        {"id": 1, **box, "bbox": [30, 20, -20, -10]},  # inverted
+        {"id": 2, **box, "bbox": [20, 10, 50, 50]},  # out of range
+        {"id": 3, **box, "bbox": [10, 10, 20, 10]},  # the first once more
+        {"id": 4, **box, "bbox": [90, 90, 5, 5]},
+        {"id": 5, "image_id": 1, "category_id": 9, "bbox": [0, 0, 5, 5]},
+    ]
+    text = json.loads(_coco([{"id": 1, "file_name": "a.jpg"}], annotations))
+    text["categories"].append({"id": 9, "name": " "})
+    uri = str(write({"a.json": json.dumps(text), "a.jpg": picture()}))
+    got = run("detect", format="coco", uri=uri)
+    assert [list(box.values())[1:] for box in got.rows["a"]["boxes"]] == [
+        pytest.approx([0.25, 1 / 3, 0.75, 2 / 3]), pytest.approx([0.5, 1 / 3, 1, 1])
+    ]  # fmt: skip
+    assert got.rows["a"]["attributes"] == {
+        "annotation": "a.json", "annotated_size": "none",
+        "boxes_swapped": "1", "boxes_clipped": "1", "boxes_repeated": "1",
+    }  # fmt: skip
+    assert got.rejected["a.json#annotation 4"].startswith("box set aside: it lies outside")
+    assert "category 9 is not in categories" in got.rejected["a.json#annotation 5"]
+
+
+def test_coco_that_breaks_off_is_not_used_in_part(write: Any, picture: Any, run: Any) -> None:
+    image, box = {"id": 1, "file_name": "a.jpg"}, {"image_id": 1, "category_id": 3}
+    whole = _coco([image], [{"id": 1, **box, "bbox": [0, 0, 9, 9]}])
+    uri = str(write({"b.json": whole[:-30], "a.jpg": picture()}))
+    with pytest.raises(UserError, match="no instances JSON"):
+        run("detect", format="coco", uri=uri)
+    both = str(write({"a.json": whole, "b.json": whole[:-30], "a.jpg": picture()}))
+    got = run("detect", format="coco", uri=both)
+    assert list(got.rows) == ["a"]
+    assert list(got.rejected) == ["b.json"]
+    assert got.rejected["b.json"].startswith("not JSON")
 
 
 # Image folders

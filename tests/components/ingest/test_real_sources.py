@@ -61,10 +61,13 @@ def test_bins(shared_data: Path, run: Any, capsys: pytest.CaptureFixture[str]) -
     assert got.rejected == {}
 
 
-def test_bins_note_where_quantities_differ(shared_data: Path, run: Any) -> None:
+def test_bins_note_where_quantities_differ(
+    shared_data: Path, run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     got = run("count", format="bins", uri=str(shared_data / "aft-vbi-pds"))
     noted = {name for name, row in got.rows.items() if "quantity_sum" in row["attributes"]}
     assert noted == {"01405", "01406", "02081", "02082"}
+    assert "4 images whose items do not sum to EXPECTED_QUANTITY" in capsys.readouterr().out
     assert len(got.rows) == 2100
 
 
@@ -131,6 +134,7 @@ def test_every_flawed_file_is_used_or_listed(shared_data: Path, run: Any, tmp_pa
     assert "without Annotations" in got.rejected["JPEGImages/imageNotFound.gif"]
     # Boxes of an annotation that states 0 by 0 are shares of the decoded image.
     apple = got.rows["apple_79"]
+    assert apple["attributes"]["annotated_size"] == "none"
     assert (apple["width"], apple["height"]) == (720, 720)
     assert apple["boxes"][0]["xmax"] == pytest.approx(641 / 720)
     assert got.rows["raccoon-150"]["format"] == "jpeg"  # grayscale

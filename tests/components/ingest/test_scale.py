@@ -69,4 +69,6 @@ def _peak(folder: Path, images: int) -> int:
 
 def test_a_catalogue_takes_the_same_memory_for_any_number(tmp_path: Path) -> None:
     few, many = _peak(tmp_path / "few", 500), _peak(tmp_path / "many", 5_000)
-    assert many < few * 1.2 + 20_000
+    # What grows by 50 bytes an image would show: 4,500 more images. Threads of other tests'
+    # servers may allocate a little meanwhile.
+    assert many < few * 1.2 + 200_000

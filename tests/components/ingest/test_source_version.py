@@ -52,3 +52,11 @@ def test_a_remote_source_is_its_address(uri: str) -> None:
 def test_no_source_to_look_at() -> None:
     assert _version("/no/such/folder") == "missing:/no/such/folder"
     assert source_version(IngestSection()) == "synthetic"
+
+
+def test_an_edited_list_of_images_to_take(write: Any) -> None:
+    folder = write({"cat/1.jpg": b"1", "ids.txt": b"1\n"})
+    listed = IngestSection(format="folders", uri="s3://bucket/x", ids=str(folder / "ids.txt"))
+    before = source_version(listed)
+    (folder / "ids.txt").write_bytes(b"2\n")
+    assert before != source_version(listed) != _version("s3://bucket/x")

@@ -2,6 +2,8 @@
 
 import io
 import random
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -135,9 +137,11 @@ def _frames(kind: str) -> bytes:
         (b"", "empty"),
         (b"<html></html>", "not an image"),
         (_encode(_picture(), "PNG")[:60], "cannot be decoded"),
-        (_frames("GIF"), "2 frames"),
-        (_frames("PNG"), "2 frames"),
-        (_frames("TIFF"), "2 frames"),
+        (b"\xef\xbb\xbf \n<!DOCTYPE html><p>Not found", "it is a web page"),
+        (b"<?xml version='1.0'?><svg/>", "it is XML or SVG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "a PostScript or PDF document"),
+        (b"%PDF-1.7", "a PostScript or PDF document"),
+        (_frames("TIFF"), "several pages"),
         (_encode(_picture("F"), "TIFF"), "floating-point"),
         (
             _encode(Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), "TIFF"),
@@ -165,3 +169,96 @@ def test_a_picture_larger_than_pillow_would_open() -> None:
     header = b"P5 20000 20000 255\n"
     with pytest.raises(UnreadableImageError, match="more than 178,956,970 pixels"):
         inspect_image(header, max_pixels=10**9)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_the_first_frame_of_an_animation(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    second = _picture().transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    data = _encode(_picture(), kind, save_all=True, append_images=[second], **options)
+    facts = inspect_image(data)
+    assert facts.format == f"{kind.lower()} (first frame)"
+    assert not facts.passes_through  # other readers may take another frame
+    _assert_ramp(open_image(data))
+
+
+def _png(size: tuple[int, int], depth: int, kind: int, rows: bytes, *chunks: bytes) -> bytes:
+    """Write a PNG that Pillow cannot write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        body = name + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", *size, depth, kind, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks)
+        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "bands"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_png_of_16_bits(kind: int, bands: int) -> None:
+    """Gray, RGB, and both with alpha."""
+    ramp = np.linspace(0, 65535, WIDTH).astype(">u2")
+    row = b"\0" + np.repeat(ramp[:, None], bands, axis=1).tobytes()
+    data = _png((WIDTH, HEIGHT), 16, kind, row * HEIGHT)
+    assert inspect_image(data).format == "png"
+    _assert_ramp(open_image(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_palette_with_a_transparent_colour(kind: str) -> None:
+    """Transparency is dropped; the colour below it stays."""
+    image = _picture("P")
+    data = _encode(image, kind, transparency=image.getpixel((10, 0)))
+    assert open_image(data).tobytes() == image.convert("RGB").tobytes()
+    _assert_ramp(open_image(data))
+
+
+def test_tiff_of_16_bits() -> None:
+    data = _encode(Image.fromarray(np.asarray(_picture("L"), np.uint16) * 257), "TIFF")
+    _assert_ramp(open_image(data))
+
+
+def test_a_tiff_of_cmyk() -> None:
+    _assert_ramp(open_image(_encode(_picture("CMYK"), "TIFF")))
+
+
+def test_ghostscript_is_never_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow starts it for an EPS, whatever the file is called."""
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("it was started"))
+    monkeypatch.setattr("PIL.EpsImagePlugin.has_ghostscript", lambda: True)
+    data = _encode(_picture(), "EPS")
+    for function in (inspect_image, open_image):
+        with pytest.raises(UnreadableImageError, match="PostScript"):
+            function(data)
+
+
+@pytest.mark.parametrize("function", [inspect_image, open_image])
+def test_a_jpeg_of_thousands_of_scans(function: Any) -> None:
+    """Each decodes every pixel anew: such files keep a decoder busy for hours."""
+    data = _encode(_picture(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    whole = data[:-2] + scan * 3 + data[-2:]
+    function(whole)  # a few more do no harm
+    with pytest.raises(UnreadableImageError, match=r"has 3,0\d\d scans; the limit is 200"):
+        function(data[:-2] + scan * 3_000 + data[-2:])
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")  # Pillow's, of what it finds
+def test_damaged_metadata_cost_no_image() -> None:
+    """Whatever the metadata say, an image that passes the check can be opened."""
+    exif = _exif(6)
+    exif[0x9286] = "a comment"
+    exif.get_ifd(0x8769)[0x9003] = "2026:01:01 00:00:00"
+    data = bytearray(_encode(_picture(), "JPEG", exif=exif))
+    start = data.index(b"Exif")
+    end = start - 2 + int.from_bytes(data[start - 2 : start], "big")
+    dice = random.Random(0)
+    for _ in range(300):
+        harmed = bytearray(data)
+        for _ in range(dice.randint(1, 4)):
+            harmed[dice.randrange(start + 6, end)] = dice.choice([0, 1, 0x7F, 0xFF])
+        facts = inspect_image(bytes(harmed))
+        assert open_image(bytes(harmed)).size == (facts.width, facts.height)
