@@ -1,9 +1,9 @@
 """A project's config: one YAML file, one section a step."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -26,6 +26,8 @@ from components.train.config import TrainSection
 from components.tune.config import TuneSection
 from components.validate.config import ValidateSection
 from pipelines.placement import PlacementSection
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Project(Section):
@@ -164,12 +166,17 @@ def is_remote(uri: str) -> bool:
 
 def local_paths(project: Project) -> dict[str, Path]:
     """Return the files and folders of this machine that a config names, by key."""
-    paths = {}
-    if project.ingest.uri and not is_remote(project.ingest.uri):
-        paths["ingest.uri"] = Path(project.ingest.uri)
-    if is_weights_file(project.train.weights):
-        paths["train.weights"] = Path(project.train.weights)
-    return paths
+    named = {
+        "ingest.uri": project.ingest.uri,
+        "ingest.ids": project.ingest.ids or "",
+        "validate.drift.baseline": project.validate_.drift.baseline,
+        "train.weights": project.train.weights if is_weights_file(project.train.weights) else "",
+    }
+    return {
+        key: Path(text.removeprefix("file://"))
+        for key, text in named.items()
+        if text and not is_remote(text)
+    }
 
 
 def check_paths(project: Project) -> None:
@@ -185,15 +192,18 @@ def check_paths(project: Project) -> None:
 
 def _with_absolute_paths(project: Project) -> Project:
     """Resolve local paths against the user's folder: steps run in folders of their own."""
-    ingest, train = project.ingest, project.train
     paths = local_paths(project)
-    if "ingest.uri" in paths:
-        path = _absolute(ingest.uri.removeprefix("file://"))
-        ingest = ingest.model_copy(update={"uri": path})
-    if "train.weights" in paths:
-        train = train.model_copy(update={"weights": _absolute(train.weights)})
-    return project.model_copy(update={"ingest": ingest, "train": train})
+    if project.ingest.download_folder:
+        paths["ingest.download_folder"] = Path(project.ingest.download_folder)
+    for key, path in paths.items():
+        project = _replaced(project, key.split("."), str(path.expanduser().resolve()))
+    return project
 
 
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
+def _replaced(section: AnySection, key: Sequence[str], value: str) -> AnySection:
+    """Return a section with the setting of a dotted key replaced."""
+    first, *rest = key
+    fields = type(section).model_fields.items()
+    name = next(name for name, field in fields if first in (name, field.alias))
+    inner = _replaced(getattr(section, name), rest, value) if rest else value
+    return section.model_copy(update={name: inner})

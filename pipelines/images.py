@@ -27,9 +27,15 @@ def environment(reference_or_name: str) -> str:
     return reference_or_name.rsplit("/", 1)[-1].split(":", 1)[0].split("@", 1)[0]
 
 
-def is_current(reference_: str, step: str) -> bool:
-    """Tell whether a reference's tag is still that of the files as they are now."""
+def owner(task: str) -> str:
+    """Return the step that a task is part of: `ingest-plan` and `ingest` belong to `ingest`."""
+    return task.partition("-")[0]
+
+
+def is_current(reference_: str, task: str) -> bool:
+    """Tell whether the tag of a task's image is still that of the files as they are now."""
     name, _, tag = reference_.rpartition(":")
+    step = owner(task)
     content_tag.cache_clear()
     return tag == f"{step}-{content_tag(name, step)}"
 

@@ -15,6 +15,7 @@ class PlacementSection(Section):
     """Cluster settings; a local run needs none of them."""
 
     registry: str = Field("", description="prefix of image names, e.g. registry.example/team")
+    parts: int = Field(1, ge=1, le=1000, description="tasks that read the source side by side")
     gpus: int = Field(0, ge=0, description="GPUs of each training task")
     gpu_resource: str = Field("nvidia.com/gpu", description="the cluster's name for a GPU")
     node_selector: dict[str, str] = Field({}, description="labels of the GPU nodes")

@@ -3,6 +3,7 @@
 One definition for every target; a target differs in image references and placement alone.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from components.evaluate.component import evaluate as evaluate_step
 from components.explore.component import explore as explore_step
 from components.im2rec.component import im2rec as im2rec_step
 from components.ingest.component import ingest as ingest_step
+from components.ingest.component import ingest_merge as ingest_merge_step
+from components.ingest.component import ingest_part as ingest_part_step
+from components.ingest.component import ingest_plan as ingest_plan_step
 from components.ingest.source_version import source_version
 from components.predict.component import predict as predict_step
 from components.register.component import register as register_step
@@ -24,7 +28,7 @@ from components.train.component import train as train_step
 from components.tune.component import tune as tune_step
 from components.validate.component import validate as validate_step
 from pipelines.config import Project, local_paths
-from pipelines.images import reference
+from pipelines.images import owner, reference
 from pipelines.placement import PlacementSection, place
 
 # What acts on the world must act again when the run does.
@@ -46,10 +50,14 @@ STEP_IMAGES = {
 }
 
 
-def arguments(project: Project) -> dict[str, Any]:
+def arguments(project: Project, baseline: str = "") -> dict[str, Any]:
     """Return the pipeline's parameters: each step's section as JSON text.
 
     Text, because KFP turns the integers of dict parameters into floats and refuses nulls.
+
+    Args:
+        project: the config.
+        baseline: profile of the data of an earlier run, as JSON, for validate to compare with.
     """
     sections = {step: project.section(step).model_dump_json() for step in STEP_IMAGES}
     return {
@@ -58,9 +66,18 @@ def arguments(project: Project) -> dict[str, Any]:
         "seed": project.seed,
         "source_version": source_version(project.ingest),
         "weights_version": _weights_version(project),
+        "baseline": _named_baseline(project) or baseline,
+        # Not all of `train`: an edit of its epochs must not redo augment and im2rec.
+        "train_view": project.train.model_dump_json(include={"augment", "image_size"}),
         "config_text": project.model_dump_json(by_alias=True, exclude={"placement"}),
         **sections,
     }
+
+
+def _named_baseline(project: Project) -> str:
+    """Return the profile in a local file that the config names, so that an edit of it counts."""
+    path = local_paths(project).get("validate.drift.baseline")
+    return path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""
 
 
 def _weights_version(project: Project) -> str:
@@ -76,7 +93,7 @@ def build(placement: PlacementSection) -> BaseComponent:
     """Return the pipeline, its tasks placed and bound to images by content."""
 
     def configure(task: dsl.PipelineTask) -> dsl.PipelineTask:
-        step = task.name
+        step = owner(task.name)
         task.set_container_image(reference(STEP_IMAGES[step], step, placement.registry))
         task.set_caching_options(step not in UNCACHED)
         place(task, placement)
@@ -92,6 +109,8 @@ def build(placement: PlacementSection) -> BaseComponent:
         seed: int,
         source_version: str,
         weights_version: str,
+        baseline: str,
+        train_view: str,
         config_text: str,
         ingest: str,
         validate: str,
@@ -106,32 +125,47 @@ def build(placement: PlacementSection) -> BaseComponent:
         register: str,
         deploy: str,
     ) -> None:
-        read = configure(
-            ingest_step(task=task, seed=seed, config=ingest, source_version=source_version)
-        ).outputs
+        source = {"task": task, "seed": seed, "config": ingest, "source_version": source_version}
+        if placement.parts == 1:
+            read = configure(ingest_step(**source)).outputs
+        else:
+            read = _ingest_in_parts(source, placement.parts, configure)
         checked = configure(
             validate_step(
-                task=task, config=validate, table=read["table"], rejected=read["rejected"]
-            )
-        )
-        configure(
-            explore_step(
                 task=task,
                 seed=seed,
-                config=explore,
+                config=validate,
+                baseline=baseline,
                 images=read["images"],
                 table=read["table"],
                 rejected=read["rejected"],
             )
-        ).after(checked)
+        )
         divided = configure(
             split_step(
                 task=task, seed=seed, config=split, images=read["images"], table=read["table"]
             )
         ).after(checked)
         table = divided.outputs["split_table"]
+        configure(
+            explore_step(
+                task=task,
+                seed=seed,
+                config=explore,
+                images=read["images"],
+                table=table,
+                rejected=read["rejected"],
+            )
+        )
         augmented = configure(
-            augment_step(task=task, seed=seed, config=augment, images=read["images"], table=table)
+            augment_step(
+                task=task,
+                seed=seed,
+                config=augment,
+                train_config=train_view,
+                images=read["images"],
+                table=table,
+            )
         ).outputs
         records = configure(
             im2rec_step(
@@ -202,6 +236,25 @@ def build(placement: PlacementSection) -> BaseComponent:
 
     pipeline: BaseComponent = training
     return pipeline
+
+
+def _ingest_in_parts(
+    source: dict[str, Any], parts: int, configure: Callable[[dsl.PipelineTask], dsl.PipelineTask]
+) -> dict[str, Any]:
+    """Add the tasks that read a source side by side; return the outputs of the ingest step.
+
+    In the loop's body kfp.local is right about pipeline parameters, artifacts and the loop's
+    item alone (not about parameters that a task gives), so nothing else is used there.
+    """
+    plan = configure(ingest_plan_step(**source, parts=parts)).outputs["plan"]
+    task, config = source["task"], source["config"]
+    with dsl.ParallelFor(list(range(parts)), name="parts") as part:
+        piece = configure(ingest_part_step(task=task, config=config, part=part, plan=plan)).outputs[
+            "piece"
+        ]
+    merged = ingest_merge_step(task=task, config=config, plan=plan, pieces=dsl.Collected(piece))
+    outputs: dict[str, Any] = configure(merged).outputs
+    return outputs
 
 
 def compile_pipeline(project: Project, placement: PlacementSection, output: Path) -> None:

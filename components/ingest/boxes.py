@@ -45,9 +45,9 @@ class Cleaned:
 def clean_boxes(record: Record, facts: ImageFacts) -> Cleaned:
     """Normalize a record's boxes, mend what is unambiguous, and set aside the rest.
 
-    Inverted corners are swapped and boxes that reach outside are clipped; both are noted.
-    A box without area, outside the image, or with a coordinate that is no number is set
-    aside.
+    Inverted corners are swapped, boxes that reach outside are clipped, and of boxes with the
+    same class and corners one is kept; each is noted. A box without area, outside the image,
+    or with a coordinate that is no number is set aside.
     """
     cleaned = Cleaned()
     width, height, turned = facts.width, facts.height, False
@@ -71,7 +71,10 @@ def clean_boxes(record: Record, facts: ImageFacts) -> Cleaned:
         if turned:
             box = _turn(box, facts.orientation)
         cleaned.boxes.append(Box(raw.name, *box))
-    cleaned.notes.update({key: str(number) for key, number in mended.items()})
+    distinct = list(dict.fromkeys(cleaned.boxes))
+    mended["boxes_repeated"] += len(cleaned.boxes) - len(distinct)
+    cleaned.boxes = distinct
+    cleaned.notes.update({key: str(number) for key, number in mended.items() if number})
     return cleaned
 
 

@@ -29,16 +29,25 @@ CREATE TABLE rejected (path TEXT, reason TEXT);
 CREATE INDEX by_rejected_path ON rejected (path);
 """
 
+_ALL = "SELECT selected.value, data FROM selected JOIN records USING (image_id) ORDER BY image_id"
+_LOWEST = (
+    "SELECT selected.value, data FROM selected JOIN records USING (image_id) "
+    "WHERE image_id IN (SELECT image_id FROM selected ORDER BY rank, image_id LIMIT ?) "
+    "ORDER BY image_id"
+)
+
 
 class Catalogue:
     """A scratch database for one run of the step; use as a context manager.
 
     Attributes:
         tally: numbers of what was left out on purpose, by what it was.
+        noted: numbers of what was mended or is remarkable, by attribute (`notes.PHRASES`).
     """
 
     def __init__(self, path: Path) -> None:
         self.tally: Counter[str] = Counter()
+        self.noted: Counter[str] = Counter()
         # No journal: a run that dies starts anew, and its scratch folder is deleted.
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
@@ -127,6 +136,11 @@ class Catalogue:
             "SELECT origin, value FROM annotations WHERE key = ? ORDER BY rowid", (key,)
         ).fetchall()
 
+    def claim_once(self, key: str) -> bool:
+        """Claim an image's rows; return whether nobody had claimed them before."""
+        added = self._db.execute("INSERT OR IGNORE INTO claimed VALUES (?)", (key,))
+        return added.rowcount > 0
+
     def unclaimed(self) -> Iterator[tuple[str, list[str]]]:
         """Yield `(key, origins)` of annotations whose image never turned up, by key."""
         rows = self._db.execute(
@@ -174,12 +188,7 @@ class Catalogue:
         """
         total = int(self._db.execute("SELECT COUNT(*) FROM selected").fetchone()[0])
         count = total if limit is None else min(limit, total)
-        rows = self._db.execute(
-            "SELECT selected.value, data FROM selected JOIN records USING (image_id) "
-            "WHERE image_id IN (SELECT image_id FROM selected ORDER BY rank, image_id LIMIT ?) "
-            "ORDER BY image_id",
-            (count,),
-        )
+        rows = self._db.execute(_ALL) if count == total else self._db.execute(_LOWEST, (count,))
         return count, (Record.from_json(value, data) for value, data in rows)
 
     def reject(self, path: str, reason: str) -> None:

@@ -32,6 +32,19 @@ class IngestSection(Section):
     uri: str = Field("", description="folder, archive, https:// or s3:// address")
     anonymous: bool = Field(False, description="read s3:// without credentials")
     endpoint_url: str | None = Field(None, description="another S3 endpoint than AWS's")
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-fA-F]{64}$", description="refuse an archive that differs from it"
+    )
+    max_bytes: int = Field(1024**4, ge=1, description="refuse to download larger archives")
+    download_folder: str = Field(
+        "", description="keeps interrupted downloads; empty: the user's cache folder"
+    )
+    keep_download: bool = Field(False, description="keep the archive there for the next run")
+    ids: str | None = Field(
+        None,
+        description="take these images: a file, one image id a line, or .csv or .parquet with a "
+        "column image_id or id",
+    )
     classes: list[str] = Field([], description="keep these classes, in this order; empty: all")
     group_of: bool = Field(False, description="keep Open Images' group-of boxes")
     max_count: int | None = Field(None, ge=0, description="keep images with at most this count")

@@ -11,6 +11,7 @@ from components.ingest.boxes import Cleaned, clean_boxes
 from components.ingest.catalogue import Catalogue
 from components.ingest.config import IngestSection
 from components.ingest.formats.base import Format
+from components.ingest.notes import count_notes
 from components.ingest.records import Record
 from components.ingest.select import is_above
 from components.ingest.sources.base import Source, Unread, read_each
@@ -134,11 +135,12 @@ def pack(
     """Write the images that can be used into shards, and yield their rows.
 
     The order is that of `records`, so the result is the same for any number of workers.
-    What cannot be used is rejected in the catalogue.
+    What cannot be used is rejected in the catalogue, which counts what was mended too.
     """
     results = map_chunks(packer, chunked(records, lambda record: record.size), workers)
     outcomes = (outcome for chunk in results for outcome in chunk)
     left_out: Counter[str] = Counter()
+    noted: Counter[str] = Counter()
     with ShardWriter(shards) as writer:
         for outcome in progress(outcomes, total, "reading images"):
             for path, reason in outcome.rejected:
@@ -147,5 +149,7 @@ def pack(
                 left_out[outcome.left_out] += 1
             if outcome.row is not None:
                 writer.add(outcome.row["image_id"], outcome.image)
+                noted += count_notes(outcome.row["attributes"])
                 yield outcome.row
     catalogue.tally.update(left_out)
+    catalogue.noted.update(noted)

@@ -26,7 +26,7 @@ _WORD = np.dtype("<u4")
 _MAGIC_WORD = np.uint32(MAGIC)
 _PART = struct.Struct("<II")
 _HEADER = struct.Struct("<IfQQ")
-_LENGTH = (1 << 29) - 1
+MOST_BYTES = (1 << 29) - 1  # of a record's payload
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 
 
@@ -100,8 +100,8 @@ def frame(payload: bytes) -> bytes:
 
 
 def _check_length(length: int) -> None:
-    if length > _LENGTH:
-        raise ValueError(f"a record of {length} bytes; RecordIO holds up to {_LENGTH}")
+    if length > MOST_BYTES:
+        raise ValueError(f"a record of {length} bytes; RecordIO holds up to {MOST_BYTES}")
 
 
 def _part(flag: int, data: bytes) -> bytes:
@@ -161,7 +161,7 @@ def _read_part(data: bytes | mmap.mmap, offset: int) -> tuple[int, bytes, int]:
     magic, word = _PART.unpack_from(data, offset)
     if magic != MAGIC:
         raise ValueError("no record starts here")
-    start, length = offset + _PART.size, word & _LENGTH
+    start, length = offset + _PART.size, word & MOST_BYTES
     part = data[start : start + length]
     if len(part) != length:
         raise ValueError("the file ends inside a record")

@@ -103,7 +103,8 @@ def iter_shard(path: Path, only: Collection[str] | None = None) -> Iterator[tupl
     """Yield `(image_id, encoded bytes)` of one shard; `only` keeps the ids it holds."""
     file = pq.ParquetFile(path)
     for index in range(file.num_row_groups):
-        group = file.read_row_group(index)
+        # In one thread: the bytes are only copied, and threads keep the memory they have used.
+        group = file.read_row_group(index, use_threads=False)
         if only is None:
             yield from zip(group["image_id"].to_pylist(), group["bytes"].to_pylist(), strict=True)
             continue

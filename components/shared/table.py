@@ -109,6 +109,29 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]], info: TableInfo) -> i
     return _write(path, rows, schema(info))
 
 
+def write_batches(path: Path, batches: Iterable[pa.RecordBatch], info: TableInfo) -> int:
+    """Write batches of rows of any size in row groups; return how many rows.
+
+    Holds a row group and a batch in memory. The bytes depend on the rows alone, not on how they
+    came in batches.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    into = schema(info)
+    waiting = pa.Table.from_batches([], into)
+    total = 0
+    with pq.ParquetWriter(path, into, compression="zstd") as writer:
+        for batch in batches:
+            total += batch.num_rows
+            added = pa.Table.from_batches([batch]).cast(into)
+            waiting = pa.concat_tables([waiting, added])
+            while waiting.num_rows >= ROW_GROUP:
+                writer.write_table(waiting.slice(0, ROW_GROUP).combine_chunks())
+                waiting = waiting.slice(ROW_GROUP)
+        if waiting.num_rows:
+            writer.write_table(waiting.combine_chunks())
+    return total
+
+
 def write_rejected(path: Path, rows: Iterable[tuple[str, str]]) -> int:
     """Write `(path, reason)` pairs; return how many."""
     dicts = ({"path": where, "reason": reason} for where, reason in rows)
@@ -136,10 +159,18 @@ def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str
         yield chunk
 
 
+def iter_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in batches of at most `ROW_GROUP`, one in memory at a time."""
+    names = list(columns) if columns is not None else None
+    # Pre-buffering would read the whole file first. In one thread, because several are hardly
+    # faster here, and each keeps what it has used of the memory.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(batch_size=ROW_GROUP, columns=names, use_threads=False)
+
+
 def iter_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield rows as dicts, one row group in memory at a time. `attributes` comes as a dict."""
-    names = list(columns) if columns is not None else None
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=ROW_GROUP, columns=names):
+    for batch in iter_batches(path, columns):
         for row in batch.to_pylist():
             if row.get("attributes") is not None:
                 row["attributes"] = dict(row["attributes"])
@@ -156,12 +187,13 @@ def split_counts(path: Path) -> dict[str, int]:
 def fingerprint(path: Path) -> str:
     """Return a SHA-256 over what a model learns from: ids, bytes, splits and labels.
 
-    Independent of row order, so equal data has an equal fingerprint however it was read.
+    Independent of row order, so equal data has an equal fingerprint however it was read: the
+    rows' digests are summed up, which takes the same memory for any number of them.
     """
-    total = hashlib.sha256()
+    total = 0
     columns = ["image_id", "sha256", "split", "label", "count", "boxes"]
     encode = json.JSONEncoder(sort_keys=True).encode
-    lines = (encode(row) for row in iter_rows(path, columns))
-    for digest in sorted(hashlib.sha256(line.encode()).digest() for line in lines):
-        total.update(digest)
-    return total.hexdigest()
+    for row in iter_rows(path, columns):
+        digest = hashlib.sha256(encode(row).encode()).digest()
+        total = (total + int.from_bytes(digest)) % 2**256
+    return hashlib.sha256(total.to_bytes(32)).hexdigest()

@@ -13,6 +13,7 @@ def split(
     images: dsl.Input[dsl.Dataset],
     table: dsl.Input[dsl.Dataset],
     split_table: dsl.Output[dsl.Dataset],
+    labels_csv: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
     """Divide images into train, val and test, by group and never by row."""
@@ -31,6 +32,7 @@ def split(
             Path(images.path),
             Path(table.path),
             Path(split_table.path),
+            Path(labels_csv.path),
         )
         for name, value in summary.metrics().items():
             metrics.log_metric(name, value)

@@ -35,6 +35,13 @@ class Components:
         same = keys[order[1:]] == keys[order[:-1]]
         self.join(order[:-1][same], order[1:][same])
 
+    def first_rows(self) -> NDArray[np.int32]:
+        """Return the first row of each component."""
+        rows = np.arange(self.labels.size, dtype=np.int32)
+        first = np.empty(len(self), np.int32)
+        first[self.labels[::-1]] = rows[::-1]  # of several rows the last one written stays
+        return first
+
     def sizes(self) -> NDArray[np.int64]:
         """Return the number of rows in each component."""
         return np.bincount(self.labels, minlength=len(self))

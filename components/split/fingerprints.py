@@ -80,7 +80,7 @@ def fingerprint_shards(folder: Path, workers: int = 0) -> Iterator[Fingerprints]
 def _fingerprint_part(part: Part) -> Fingerprints:
     """Fingerprint one row group of one shard."""
     path, group = part
-    rows = pq.ParquetFile(path).read_row_group(group)
+    rows = pq.ParquetFile(path).read_row_group(group, use_threads=False)
     count = rows.num_rows
     found = Fingerprints(
         keys=np.fromiter((hash64(one.as_py()) for one in rows["image_id"]), np.uint64, count),

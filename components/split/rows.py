@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.shared.errors import UserError
-from components.shared.table import ROW_GROUP
+from components.shared.table import iter_batches
 from components.shared.task import SPLITS, Task
 from components.split.config import SplitSection
 from components.split.keys import hash64
@@ -54,25 +54,33 @@ def read_rows(table: Path, section: SplitSection, task: Task) -> Rows:
     """
     labels = {"detect": "boxes", "count": "count", "classify": "label"}[task]
     upstream = _Upstream(section)
-    parts: list[Rows] = []
+    total = pq.read_metadata(table).num_rows
+    if not total:
+        raise UserError("the image table is empty; ingest set every image aside, or found none")
+    keys, groups = np.empty(total, np.uint64), np.empty(total, np.uint64)
+    names = groups if section.id_block is None else np.empty(total, np.uint64)
+    splits = np.zeros(total, np.int8)
+    classes = np.empty((0 if task == "detect" else total, 2), np.int32)
+    shown: list[NDArray[np.int32]] = []  # of boxes: nobody knows how many before
     start = 0
-    columns = ["image_id", "group", "attributes", labels]
-    for batch in pq.ParquetFile(table).iter_batches(batch_size=ROW_GROUP, columns=columns):
-        ids = batch["image_id"].to_pylist()
-        groups = batch["group"].to_pylist()
-        parts.append(
-            Rows(
-                _hashes(ids),
-                _hashes(groups),
-                _hashes(list(base_names(ids, groups, section.id_block))),
-                upstream.indices(ids, batch["attributes"]),
-                _classes(batch[labels], start),
-            )
-        )
+    columns = ["image_id", "group", labels, *(["attributes"] if section.upstream else [])]
+    for batch in iter_batches(table, columns):
+        ids, own = batch["image_id"].to_pylist(), batch["group"].to_pylist()
+        place = slice(start, start + len(ids))
+        keys[place], groups[place] = _hashes(ids), _hashes(own)
+        if section.id_block is not None:
+            names[place] = _hashes(list(base_names(ids, own, section.id_block)))
+        if section.upstream:
+            splits[place] = upstream.indices(ids, batch["attributes"])
+        if task == "detect":
+            shown.append(_shown(batch[labels], start))
+        else:
+            classes[place] = _pairs(np.arange(start, place.stop), _single(batch[labels]))
         start += len(ids)
     upstream.check_all_found(table)
-    rows = _concatenated(parts)
-    if len(np.unique(rows.keys)) < len(rows):
+    rows = Rows(keys, groups, names, splits, np.concatenate(shown) if shown else classes)
+    ranked = np.sort(rows.keys)  # np.unique would take several times the memory
+    if (ranked[1:] == ranked[:-1]).any():
         raise UserError(
             f"{table}: image ids repeat; each must be unique; the validate step names them"
         )
@@ -112,8 +120,6 @@ class _Upstream:
         self._met: set[str] = set()
 
     def indices(self, ids: list[str], attributes: pa.Array) -> NDArray[np.int8]:
-        if not self._map:
-            return np.zeros(len(ids), np.int8)
         names = pc.map_lookup(attributes, "upstream_split", "first").to_pylist()
         self._met.update(name for name in set(names) if name is not None)
         for image_id, name in zip(ids, names, strict=True):
@@ -147,11 +153,14 @@ def _hashes(names: list[str]) -> NDArray[np.uint64]:
     return np.fromiter(map(hash64, names), np.uint64, len(names))
 
 
-def _classes(column: pa.Array, start: int) -> NDArray[np.int32]:
-    """Return the distinct (row, class) pairs of a batch that begins at row `start`."""
-    if not pa.types.is_list(column.type):
-        values = column.fill_null(_NO_CLASS).to_numpy(zero_copy_only=False)
-        return _pairs(np.arange(start, start + len(values)), values)
+def _single(column: pa.Array) -> NDArray[np.int32]:
+    """Return the class of each row of a batch."""
+    values: NDArray[np.int32] = column.fill_null(_NO_CLASS).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _shown(column: pa.Array, start: int) -> NDArray[np.int32]:
+    """Return the distinct (row, class) pairs of the boxes of a batch that begins at `start`."""
     owners = pc.list_parent_indices(column).to_numpy()
     labels = pc.list_flatten(column).field("label").to_numpy()
     empty = np.setdiff1d(np.arange(len(column)), owners)
@@ -162,15 +171,3 @@ def _classes(column: pa.Array, start: int) -> NDArray[np.int32]:
 def _pairs(rows: NDArray[np.integer], classes: NDArray[np.integer]) -> NDArray[np.int32]:
     pairs: NDArray[np.int32] = np.stack([rows, classes], axis=1).astype(np.int32)
     return pairs
-
-
-def _concatenated(parts: list[Rows]) -> Rows:
-    if not parts:
-        raise UserError("the image table is empty; ingest set every image aside, or found none")
-    return Rows(
-        np.concatenate([one.keys for one in parts]),
-        np.concatenate([one.groups for one in parts]),
-        np.concatenate([one.names for one in parts]),
-        np.concatenate([one.upstream for one in parts]),
-        np.concatenate([one.classes for one in parts]),
-    )

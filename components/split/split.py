@@ -15,7 +15,7 @@ from components.split.duplicates import near_duplicates
 from components.split.fingerprints import fingerprint_shards
 from components.split.keys import shuffled
 from components.split.rows import Rows, read_rows
-from components.split.write import write_split
+from components.split.write import Sets, write_labels, write_split
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,22 @@ class SplitSummary:
 
 
 def split(
-    section: SplitSection, task: Task, seed: int, images: Path, table: Path, split_table: Path
+    section: SplitSection,
+    task: Task,
+    seed: int,
+    images: Path,
+    table: Path,
+    split_table: Path,
+    labels: Path,
 ) -> SplitSummary:
     """Write the table with `split` and the final `group` filled in.
 
     A group is what shares the source's group, an id block or a near-duplicate, directly or
     through others; its name is the smallest among its members'. The same images, settings and
     seed give the same split in whatever order the rows come.
+
+    An image that has near-duplicates names the smallest id among them in its attribute
+    `near_duplicates`.
 
     Args:
         section: the step's settings.
@@ -63,23 +72,34 @@ def split(
         images: shards; only read to find near-duplicates.
         table: the image table.
         split_table: where the new table is written.
+        labels: CSV file to write: each image's split and label.
 
     Raises:
         UserError: if the table does not fit the settings, or a split would be empty.
     """
+    sets, splits, moved = _divided(section, task, seed, images, table)
+    summary = _summary(sets, splits, moved)
+    _check_none_empty(summary)
+    write_split(table, split_table, section, sets, splits)
+    write_labels(split_table, labels)
+    _print(summary, section)
+    return summary
+
+
+def _divided(
+    section: SplitSection, task: Task, seed: int, images: Path, table: Path
+) -> tuple[Sets, NDArray[np.int8], int]:
+    """Return what belongs together, the split of each group, and how many images moved."""
     rows = read_rows(table, section, task)
     components = Components(len(rows))
     components.join_equal(rows.groups)
-    components.join_equal(rows.names)
+    if rows.names is not rows.groups:
+        components.join_equal(rows.names)
     alike = _find_near_duplicates(section, images, rows)
     components.join_equal(alike.labels)
-    groups = _groups(rows, components, seed)
-    splits, moved = _assigned(section, rows, components, groups)
-    summary = _summary(components, alike, splits, moved)
-    _check_none_empty(summary)
-    write_split(table, split_table, section, components, splits)
-    _print(summary, section)
-    return summary
+    groups, upstream = _groups(rows, components, seed), rows.upstream
+    del rows  # what follows needs the memory
+    return Sets(components, alike), *_assigned(section, upstream, components, groups)
 
 
 def _find_near_duplicates(section: SplitSection, images: Path, rows: Rows) -> Components:
@@ -107,7 +127,7 @@ def _groups(rows: Rows, components: Components, seed: int) -> Groups:
 
 
 def _assigned(
-    section: SplitSection, rows: Rows, components: Components, groups: Groups
+    section: SplitSection, upstream: NDArray[np.int8], components: Components, groups: Groups
 ) -> tuple[NDArray[np.int8], int]:
     """Return the split of each group, and how many images had to leave the source's own."""
     kept = set(section.upstream.values())
@@ -115,12 +135,13 @@ def _assigned(
     free: list[Split] = [name for name in SPLITS if name not in kept or name == "train"]
     splits = np.zeros(len(groups), np.int8)
     # Held out wins: an image seen in training must not have a twin in the test split.
-    np.maximum.at(splits, components.labels, rows.upstream)
-    moved = int((splits[components.labels] != rows.upstream).sum())
+    np.maximum.at(splits, components.labels, upstream)
+    moved = int((splits[components.labels] != upstream).sum())
     if len(free) > 1:
         part = np.flatnonzero(splits == SPLITS.index("train"))
         places = np.array([SPLITS.index(name) for name in free], np.int8)
-        splits[part] = places[assign(_subset(groups, part), [shares[name] for name in free])]
+        some = groups if part.size == len(groups) else _subset(groups, part)
+        splits[part] = places[assign(some, [shares[name] for name in free])]
     return splits, moved
 
 
@@ -134,15 +155,12 @@ def _subset(groups: Groups, part: NDArray[np.int64]) -> Groups:
     return Groups(groups.keys[part], groups.sizes[part], owners, classes, groups.counts[inside])
 
 
-def _summary(
-    components: Components, alike: Components, splits: NDArray[np.int8], moved: int
-) -> SplitSummary:
-    sizes = components.sizes()
+def _summary(sets: Sets, splits: NDArray[np.int8], moved: int) -> SplitSummary:
+    sizes, alike = sets.groups.sizes(), sets.alike.sizes()
     train, val, test = np.bincount(splits, sizes, minlength=len(SPLITS)).astype(int).tolist()
-    several = alike.sizes()[alike.sizes() > 1]
-    return SplitSummary(
-        train, val, test, len(components), int(sizes.max()), several.size, int(several.sum()), moved
-    )
+    several = alike[alike > 1]
+    groups = (len(sets.groups), int(sizes.max()))
+    return SplitSummary(train, val, test, *groups, several.size, int(several.sum()), moved)
 
 
 def _check_none_empty(summary: SplitSummary) -> None:

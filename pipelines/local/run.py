@@ -7,8 +7,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from components.shared.errors import UserError
+from components.shared.files import write_text
 from pipelines.config import Project, local_paths
 from pipelines.images import ROOT
 from pipelines.local.handlers import Session, installed
@@ -16,6 +18,8 @@ from pipelines.local.journal import Journal, tail
 from pipelines.local.page import write_page
 from pipelines.local.summary import Failure, Summary, summarise, write_summary
 from pipelines.training import STEP_IMAGES, arguments, build
+
+_PROFILE: Final = "profile.json"  # beside the runs of a project
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ def run_local(
     summary = summarise(project, config, paths.run, journal.records, failure)
     write_page(summary, paths.run, journal.records)
     write_summary(summary, paths.run)
+    if summary.status == "succeeded":
+        _keep_profile(journal, paths)
     _conclude(summary, paths, journal)
     return summary
 
@@ -86,6 +92,10 @@ def _execute(
     }
     mounts = {paths.root: False}
     mounts |= dict.fromkeys(local_paths(project).values(), True)
+    if project.ingest.download_folder:
+        downloads = Path(project.ingest.download_folder)
+        downloads.mkdir(parents=True, exist_ok=True)
+        mounts[downloads] = False
     session = Session(journal, paths.run / "logs", env, mounts)
     pipeline = build(project.placement)
     (paths.run / "logs").mkdir()
@@ -97,7 +107,7 @@ def _execute(
     ):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop like Ctrl-C's
         try:
-            pipeline(**arguments(project))
+            pipeline(**arguments(project, _accepted_profile(paths)))
         except RuntimeError as error:
             return _failure(journal, str(error), paths.run / "logs" / "kfp.log")
         except KeyboardInterrupt:
@@ -111,6 +121,20 @@ def _failure(journal: Journal, message: str, log: Path) -> Failure:
     if failed is None or failed.log is None:
         return Failure(message=message, step="", log=str(log))
     return Failure(message="\n".join(tail(failed.log)), step=failed.name, log=str(failed.log))
+
+
+def _accepted_profile(paths: RunPaths) -> str:
+    """Return what the data of the newest accepted run looked like, as JSON; empty: none yet."""
+    path = paths.project / _PROFILE
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _keep_profile(journal: Journal, paths: RunPaths) -> None:
+    """Keep this run's profile of its data, which later runs are compared with."""
+    for record in journal.records:
+        profile = record.artifacts.get("profile") if record.name == "validate" else None
+        if profile is not None and profile.is_file():
+            write_text(paths.project / _PROFILE, profile.read_text(encoding="utf-8"))
 
 
 def _code_version() -> str:

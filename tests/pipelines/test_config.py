@@ -87,7 +87,7 @@ def test_all_mistakes_are_reported_at_once(config: Path) -> None:
     assert "split.seeds" in str(error.value)
 
 
-@pytest.mark.parametrize("key", ["augment.min_crop", "train.augment.crop_scale"])
+@pytest.mark.parametrize("key", ["augment.crop_scale", "train.augment.crop_scale"])
 def test_counting_refuses_crops(config: Path, key: str) -> None:
     with pytest.raises(UserError, match="remove an item"):
         load(config, ["task=count", f"{key}=0.5"])
@@ -128,6 +128,24 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_malformed_override_is_refused(config: Path, override: str) -> None:
     with pytest.raises(UserError):
         load(config, [override])
+
+
+@pytest.mark.parametrize("key", ["ingest.ids", "ingest.download_folder", "validate.drift.baseline"])
+def test_every_local_path_is_resolved_and_a_remote_one_is_left(
+    config: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    section, *rest = key.split(".")
+
+    def value(text: str) -> str:
+        found: object = load(config, [f"{key}={text}"]).section(section)
+        for name in rest:
+            found = getattr(found, name)
+        return str(found)
+
+    assert value("here/file") == str(config.parent / "here" / "file")
+    if key != "ingest.download_folder":
+        assert value("s3://bucket/file") == "s3://bucket/file"
 
 
 def test_a_relative_source_is_resolved_against_the_users_folder(

@@ -26,6 +26,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     monkeypatch.setattr(images, "ROOT", tmp_path)
+    images.content_tag.cache_clear()
     return tmp_path
 
 
@@ -76,6 +77,16 @@ def test_compiled_python_does_not_count(tree: Path) -> None:
 )
 def test_a_reference_leads_back_to_its_environment(reference: str) -> None:
     assert images.environment(reference) == "data"
+
+
+@pytest.mark.parametrize("task", ["one", "one-part"])
+def test_a_task_is_current_while_the_files_of_its_step_are(tree: Path, task: str) -> None:
+    found = images.reference("sightline/data", images.owner(task))
+    assert images.is_current(found, task)
+    (tree / "components/two/two.py").write_text("edited = True\n")
+    assert images.is_current(found, task)
+    (tree / "components/one/one.py").write_text("edited = True\n")
+    assert not images.is_current(found, task)
 
 
 def test_the_registry_comes_first(tree: Path) -> None:

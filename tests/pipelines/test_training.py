@@ -65,7 +65,7 @@ def test_registering_and_deploying_wait_for_the_gate(project: Project, tmp_path:
 def test_nothing_uses_data_that_was_not_validated(project: Project, tmp_path: Path) -> None:
     found = tasks(compiled(project, PlacementSection(), tmp_path)[0])
     assert "validate" in found["split"]["dependentTasks"]
-    assert "validate" in found["explore"]["dependentTasks"]
+    assert "split" in found["explore"]["dependentTasks"]
 
 
 def test_steps_that_act_on_the_world_are_never_cached(project: Project, tmp_path: Path) -> None:

@@ -1,19 +1,26 @@
 """COCO object detection: `annotations/*.json` and folders of images.
 
-https://cocodataset.org/#format-data. A JSON file is read whole, as its format demands.
+https://cocodataset.org/#format-data. A JSON file holds a whole split, so it is read piece by
+piece, and boxes wait for their images on disk.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from components.ingest.formats.base import Files, Scan, is_image
+from components.ingest.formats.json_lists import JsonError, list_items
 from components.ingest.records import RawBox, Record
 from components.ingest.sources.base import Member
+from components.shared.progress import progress
 from components.shared.task import Task
 
-_PARTS = ("images", "annotations", "categories")
+_PARTS: Final = ("images", "annotations", "categories")
+_OUTLINES: Final = ("segmentation", "keypoints")  # of no use here, and most of a file
+
+# Instead of a box: the image has some that are left out.
+_CROWD: Final = "crowd"
 
 
 class CocoFormat(Files):
@@ -28,105 +35,127 @@ class CocoFormat(Files):
                  if member.path.lower().endswith(".json")]  # fmt: skip
         # COCO's keypoint files list the same images and boxes once more.
         instances = [member for member in files if "/instances_" in f"/{member.path}"]
-        files = instances or files
         read_any = False
-        for member in files:
-            content = _load(scan, member)
-            if content is not None:
+        for member in instances or files:
+            file = _Instances(member.path, scan)
+            if file.is_about_objects():
                 read_any = True
-                names.update(dict.fromkeys(_Instances(member.path, content, scan).scan()))
+                names.update(dict.fromkeys(file.scan()))
         if not read_any:
             raise scan.missing("instances JSON with images, annotations and categories")
+        for key, origins in scan.catalogue.unclaimed():
+            for origin in filter(None, origins):
+                image_id = key.rpartition("#")[2]
+                scan.catalogue.reject(origin, f"annotation without image {image_id}")
         for member in scan.catalogue.files_below(""):
             if is_image(member.path) and not scan.catalogue.is_accounted_for(member.path):
                 scan.catalogue.reject(member.path, "image that no annotation file lists")
         return list(names)
 
 
-def _load(scan: Scan, member: Member) -> dict[str, Any] | None:
-    """Return a JSON file's content, or nothing when it is about something else."""
-    with scan.source.open(member.path) as stream:
-        try:
-            content = json.load(stream)
-        except (ValueError, RecursionError) as error:
-            scan.catalogue.reject(member.path, f"not JSON: {error}")
-            return None
-    parts = isinstance(content, dict) and all(isinstance(content.get(k), list) for k in _PARTS)
-    if parts and all("bbox" in item for item in content["annotations"][:1]):
-        return dict(content)
-    scan.catalogue.tally["JSON files without object annotations"] += 1
-    return None
-
-
 class _Instances:
     """One instances file."""
 
-    def __init__(self, path: str, content: dict[str, Any], scan: Scan) -> None:
+    def __init__(self, path: str, scan: Scan) -> None:
         self._path = path
         self._scan = scan
-        self._content = content
-        self._boxes: dict[Any, list[RawBox]] = {}
         self._split = _split_of(path)
+        self._categories: list[Any] = []
+
+    def is_about_objects(self) -> bool:
+        """Read the file to its end before anything is taken from it; keep the categories."""
+        found: set[str] = set()
+        has_boxes = True
+        try:
+            for part, item in self._items(_PARTS, "checking"):
+                if part == "categories":
+                    self._categories.append(item)
+                if part == "annotations" and part not in found:
+                    has_boxes = isinstance(item, dict) and "bbox" in item
+                found.add(part)
+        except JsonError as error:
+            self._scan.catalogue.reject(self._path, f"not JSON: {error}")
+            return False
+        if has_boxes and {"images", "categories"} <= found:
+            return True
+        self._scan.catalogue.tally["JSON files without object annotations"] += 1
+        return False
 
     def scan(self) -> list[str]:
         """Add the file's images; return its category names, by category id."""
         categories = sorted(
-            (item["id"], str(item["name"])) for item in self._content["categories"]
-            if isinstance(item, dict) and isinstance(item.get("id"), int) and item.get("name")
+            (item["id"], name) for item in self._categories
+            if isinstance(item, dict) and isinstance(item.get("id"), int)
+            and (name := str(item.get("name") or "").strip())
         )  # fmt: skip
-        self._read_boxes(dict(categories))
-        known = set()
-        for number, image in enumerate(self._content["images"]):
+        self._scan.catalogue.annotate(self._boxes(dict(categories)))
+        images = (item for _, item in self._items(["images"], "joining"))
+        for number, image in enumerate(images):
             if not isinstance(image, dict) or not {"id", "file_name"} <= image.keys():
                 self._reject(f"images[{number}]", "no id or file_name")
-                continue
-            if image["id"] in known:
+            elif not self._scan.catalogue.claim_once(self._key(image["id"])):
                 self._reject(f"image {image['id']}", "listed twice; the first is used")
-                continue
-            known.add(image["id"])
-            self._add(image)
-        for image_id in self._boxes.keys() - known:
-            for box in self._boxes[image_id]:
-                self._scan.catalogue.reject(box.origin, f"annotation without image {image_id}")
+            else:
+                self._add(image)
         return [name for _, name in categories]
 
-    def _read_boxes(self, names: Mapping[int, str]) -> None:
-        for number, item in enumerate(self._content["annotations"]):
+    def _items(self, parts: Sequence[str], what: str) -> Iterator[tuple[str, Any]]:
+        with self._scan.source.open(self._path) as stream:
+            items = list_items(stream, parts, _OUTLINES)
+            yield from progress(items, None, f"{what} {self._path}")
+
+    def _key(self, image_id: Any) -> str:
+        return f"{self._path}#{image_id}"
+
+    def _boxes(self, names: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
+        """Yield `(image, origin, box as JSON or mark)`."""
+        for number, (_, item) in enumerate(self._items(["annotations"], "reading")):
             if not isinstance(item, dict) or "image_id" not in item:
                 self._reject(f"annotations[{number}]", "no image_id")
                 continue
+            key = self._key(item["image_id"])
             origin = f"annotation {item.get('id', f'[{number}]')}"
             if item.get("iscrowd") and not self._scan.section.group_of:
                 self._scan.catalogue.tally["crowd boxes"] += 1
+                yield key, "", _CROWD
                 continue
-            box = _box(item, names, f"{self._path}#{origin}")
+            box = _box(item, names)
             if isinstance(box, str):
                 self._reject(origin, f"box set aside: {box}")
             else:
-                self._boxes.setdefault(item["image_id"], []).append(box)
+                yield key, f"{self._path}#{origin}", json.dumps(box)
 
     def _add(self, image: dict[str, Any]) -> None:
+        rows = self._scan.catalogue.claim(self._key(image["id"]))
+        boxes = tuple(
+            RawBox(*(*json.loads(value), origin)) for origin, value in rows if value != _CROWD
+        )
         member = self._find(str(image["file_name"]))
         if member is None:
-            count = len(self._boxes.get(image["id"], []))
             self._reject(
-                f"image {image['id']}", f"{count} boxes without image {image['file_name']}"
+                f"image {image['id']}", f"{len(boxes)} boxes without image {image['file_name']}"
             )
             return
-        split = self._split
+        split, size = self._split, _size(image)
+        attributes = {"annotation": self._path}
+        if split:
+            attributes["upstream_split"] = split
+        if len(boxes) < len(rows):
+            attributes["group_of"] = str(len(rows) - len(boxes))
+        if size is None:
+            attributes["annotated_size"] = "none"
         name = str(PurePosixPath(image["file_name"]).with_suffix(""))
         self._scan.catalogue.add(
             Record(
                 image_id=f"{split}/{name}" if split else name,
                 path=member.path,
                 size=member.size,
-                boxes=tuple(self._boxes.get(image["id"], ())),
+                boxes=boxes,
                 units="pixels",
-                annotated_size=_size(image),
-                attributes={"upstream_split": split, "annotation": self._path}
-                if split else {"annotation": self._path},
+                annotated_size=size,
+                attributes=attributes,
             )
-        )  # fmt: skip
+        )
 
     def _find(self, name: str) -> Member | None:
         """Find an image: beside the JSON, below the dataset's root, or in a split's folder."""
@@ -161,13 +190,17 @@ def _split_of(path: str) -> str:
     return ""
 
 
-def _box(item: dict[str, Any], names: Mapping[int, str], origin: str) -> RawBox | str:
-    """Read an annotation's `[x, y, width, height]`, or say why that fails."""
-    name = names.get(item.get("category_id", -1))
+def _box(item: dict[str, Any], names: Mapping[int, str]) -> tuple[Any, ...] | str:
+    """Return class and corners of an annotation's `[x, y, width, height]`, or why there are none.
+
+    A negative width or height is kept: its corners are inverted, which is mended later.
+    """
+    category = item.get("category_id")
+    name = names.get(category) if isinstance(category, int) else None
     if name is None:
-        return f"category {item.get('category_id')!r} is not in categories"
+        return f"category {category!r} is not in categories"
     try:
         x, y, width, height = (float(value) for value in item["bbox"])
     except (KeyError, TypeError, ValueError):
         return f"bbox is {item.get('bbox')!r}; [x, y, width, height] is expected"
-    return RawBox(name, x, y, x + width, y + height, origin)
+    return name, x, y, x + width, y + height

@@ -8,7 +8,8 @@ clicks); `metadata/classes.csv` has none: `/m/0cmf2,Airplane`
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from components.ingest.classes import chosen_classes
@@ -23,8 +24,9 @@ LABELS, CLASSES, IMAGES = "labels/detections.csv", "metadata/classes.csv", "data
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
 _NEEDED = ("ImageID", "LabelName", "IsGroupOf", *_SIDES)
 
-# Instead of a box: the image has some that are not asked for, or that cannot be read.
-_LEFT_OUT, _FAULTY = _MARKS = ("left out", "faulty")
+# Instead of a box: the image has some that are not asked for, that cannot be read, or that
+# stand for a group of objects.
+_LEFT_OUT, _FAULTY, _GROUP_OF = _MARKS = ("left out", "faulty", "group-of")
 
 
 class OpenImagesFormat(Files):
@@ -73,13 +75,13 @@ class _Split:
             raise UserError(f"{self._classes}: not UTF-8 text; save it as UTF-8") from None
         names = {}
         for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
-            if len(row) < 2:
-                if any(row):
-                    self._scan.catalogue.reject(
-                        f"{self._classes}#row{number}", f"is {row}; <label id>,<name> is expected"
-                    )
-                continue
-            names[row[0].strip()] = row[1].strip()
+            label, name = (text.strip() for text in (*row, "", "")[:2])
+            if label and name:
+                names[label] = name
+            elif any(row):
+                self._scan.catalogue.reject(
+                    f"{self._classes}#row{number}", f"is {row}; <label id>,<name> is expected"
+                )
         return names
 
     def scan(self, wanted: set[str] | None) -> set[str]:
@@ -98,16 +100,19 @@ class _Split:
                 for origin, value in rows
                 if value not in _MARKS
             )
-            if not boxes and not self._is_kept_empty(member, [value for _, value in rows]):
+            marks = Counter(value for _, value in rows if value in _MARKS)
+            if not boxes and not self._is_kept_empty(member, marks):
                 continue
+            attributes = {"upstream_split": self._name} if self._name else {}
+            if marks[_GROUP_OF]:
+                attributes["group_of"] = str(marks[_GROUP_OF])
             catalogue.add(
                 Record(f"{self._name}/{image_id}" if self._name else image_id,
-                       member.path, member.size, boxes=boxes,
-                       attributes={"upstream_split": self._name} if self._name else {})
+                       member.path, member.size, boxes=boxes, attributes=attributes)
             )  # fmt: skip
         return found
 
-    def _is_kept_empty(self, member: Member, marks: list[str]) -> bool:
+    def _is_kept_empty(self, member: Member, marks: Collection[str]) -> bool:
         """Decide about an image without boxes, and say why it is not used."""
         catalogue = self._scan.catalogue
         if _FAULTY in marks:
@@ -115,7 +120,7 @@ class _Split:
             return False
         if self._scan.section.keep_empty:
             return True
-        if _LEFT_OUT in marks:
+        if _LEFT_OUT in marks or _GROUP_OF in marks:
             catalogue.tally["images without a box that is asked for"] += 1
         else:
             catalogue.reject(member.path, f"image without any row in {self._labels}")
@@ -138,21 +143,23 @@ class _Split:
                     self._reject(origin, f"has {len(row)} columns of {len(columns)}")
                     continue
                 name = self.names.get(row[where["LabelName"]])
-                left_out = self._left_out(name, row[where["IsGroupOf"]], wanted)
                 key = f"{self._images}/{row[where['ImageID']]}"
-                if left_out:
-                    tally[left_out] += 1
+                if wanted is not None and name not in wanted:
+                    tally["boxes of other classes"] += 1
                     if key != marked:  # rows of an image follow each other: one mark will do
                         marked = key
                         yield key, "", _LEFT_OUT
                     continue
                 value = self._box(name, row, where, origin)
-                if name is not None and value != _FAULTY:
+                if name is not None and value not in _MARKS:
                     found.add(name)
-                yield key, origin if value != _FAULTY else "", value
+                yield key, origin if value not in _MARKS else "", value
 
     def _box(self, name: str | None, row: list[str], where: dict[str, int], origin: str) -> str:
-        """Return a row's box as JSON, or the mark of one that cannot be used."""
+        """Return a row's box as JSON, or the mark of one that is not used."""
+        if row[where["IsGroupOf"]].strip() == "1" and not self._scan.section.group_of:
+            self._scan.catalogue.tally["group-of boxes"] += 1
+            return _GROUP_OF
         if name is None:
             label = row[where["LabelName"]]
             self._reject(origin, f"box set aside: {label} is not in {self._classes}")
@@ -163,14 +170,6 @@ class _Split:
         except ValueError:
             self._reject(origin, f"box set aside: corners are {texts}; four numbers are expected")
             return _FAULTY
-
-    def _left_out(self, name: str | None, group_of: str, wanted: set[str] | None) -> str:
-        """Say under which heading a row is left out on purpose, or nothing."""
-        if wanted is not None and name not in wanted:
-            return "boxes of other classes"
-        if group_of.strip() == "1" and not self._scan.section.group_of:
-            return "group-of boxes"
-        return ""
 
     def _columns(self, header: list[str]) -> list[str]:
         missing = [name for name in _NEEDED if name not in header]

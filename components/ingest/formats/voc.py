@@ -104,6 +104,8 @@ class _Root:
             return
         stem = PurePosixPath(image.path).stem
         attributes = {"annotation": member.path}
+        if annotation.size is None:
+            attributes["annotated_size"] = "none"
         listed = catalogue.claim(f"{self._images}/{stem}")
         if listed:
             attributes["upstream_split"] = listed[0][1]
@@ -161,7 +163,8 @@ def parse_annotation(data: bytes) -> Annotation:
     """
     try:
         root = fromstring(data)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    # LookupError: an encoding that does not exist.
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise AnnotationError(f"not XML that can be read: {error}") from None
     if root.tag != "annotation":
         raise AnnotationError(f"its root is <{root.tag}>; <annotation> is expected")

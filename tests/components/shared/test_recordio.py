@@ -1,5 +1,6 @@
 """RecordIO against MXNet itself: what it writes we read, what we write it reads."""
 
+import json
 import pickle
 import struct
 from pathlib import Path
@@ -17,6 +18,7 @@ from components.shared.recordio import (
     RecordWriter,
     detection_boxes,
     detection_label,
+    part_stems,
     read_list,
 )
 from components.shared.recordio_format import MAGIC, Record, frame, framed_pieces, pack, unpack
@@ -104,6 +106,48 @@ def test_the_index_is_in_the_order_of_ids_whatever_was_written_first(three: Path
     assert [reader[i].index for i in range(3)] == [0, 1, 2]
 
 
+def test_several_files_are_one_in_the_order_of_ids(tmp_path: Path) -> None:
+    names = part_stems("train", 3)
+    assert names[1] == "train-00001-of-00003"
+    for stem, ids in zip(names, ((5, 1), (0, 4), (3, 2)), strict=True):
+        with RecordWriter(tmp_path / f"{stem}.rec", tmp_path / f"{stem}.idx") as writer:
+            for index in ids:
+                writer.write(index, float(index), b"image %d" % index)
+        lines = [f"{index}\t{index}\tid {index}.jpg\n" for index in sorted(ids)]
+        (tmp_path / f"{stem}.lst").write_text("".join(lines))
+    meta = {"version": "1", "task": "count", "classes": [], "counts": {"train": 6}}
+    (tmp_path / "meta.json").write_text(
+        json.dumps({**meta, "fingerprint": "", "parts": {"train": 3}})
+    )
+    records = RecordSet(tmp_path)
+    reader: RecordReader = pickle.loads(pickle.dumps(records.reader("train")))  # noqa: S301
+    assert len(reader) == 6
+    assert [reader[index].index for index in range(6)] == list(range(6))
+    assert reader[4].image == b"image 4"
+    assert records.ids("train") == [f"id {index}" for index in range(6)]
+    before = records.digest(["train"])
+    (tmp_path / f"{names[2]}.idx").write_text("2\t0\n3\t48\n")
+    assert records.digest(["train"]) != before
+    (tmp_path / f"{names[2]}.rec").write_bytes(b"")
+    with pytest.raises(UserError, match=r"train-00002-of-00003\.rec: cannot be read"):
+        records.reader("train")[2]
+
+
+def test_a_record_beyond_four_gibibytes_is_found(three: Path) -> None:
+    start = (5 << 30) + 4
+    with three.open("r+b") as file:  # a sparse file: it takes no room
+        file.seek(start)
+        file.write(frame(pack(3, 7.0, b"far")))
+    with three.with_suffix(".idx").open("a") as index:
+        index.write(f"3\t{start}\n")
+    assert RecordReader(three)[3].image == b"far"
+
+
+def test_an_empty_index_has_no_records(three: Path) -> None:
+    three.with_suffix(".idx").write_text("")
+    assert len(RecordReader(three)) == 0
+
+
 def test_a_reader_travels_to_worker_processes(three: Path) -> None:
     reader = RecordReader(three)
     before = reader[1]
@@ -126,7 +170,9 @@ def test_a_wrong_offset_is_no_record(three: Path) -> None:
             RecordReader(three)[place]
 
 
-@pytest.mark.parametrize("text", ["0\n", "a\tb\n", "0\t1\t2\n"])
+@pytest.mark.parametrize(
+    "text", ["0\n", "a\tb\n", "0\t1\t2\n", "0\t1\n\n", "0\t1\n2\t\n", "0\t1.5\n"]
+)
 def test_a_wrong_index_is_named(three: Path, text: str) -> None:
     three.with_suffix(".idx").write_text(text)
     with pytest.raises(UserError, match=r"three\.idx: not an index"):
@@ -138,6 +184,9 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         RecordReader(tmp_path / "none.rec")
     with pytest.raises(UserError, match=r"none\.lst: cannot be read"):
         read_list(tmp_path / "none.lst")
+    (tmp_path / "damaged.lst").write_text("first\t1\ta.jpg\n")
+    with pytest.raises(UserError, match=r"damaged\.lst: a line does not begin with an index"):
+        read_list(tmp_path / "damaged.lst")
     with pytest.raises(UserError, match="no records here"):
         RecordSet(tmp_path)
 

@@ -12,10 +12,12 @@ from components.shared.errors import UserError
 from components.shared.table import (
     TableInfo,
     fingerprint,
+    iter_batches,
     iter_rows,
     read_info,
     read_table,
     split_counts,
+    write_batches,
     write_rejected,
     write_rows,
 )
@@ -118,3 +120,42 @@ def test_fingerprint_does_not_see_order_or_origin(tmp_path: Path) -> None:
     write_rows(tmp_path / "one", [_row("a"), _row("b")], INFO)
     write_rows(tmp_path / "two", [_row("b"), _row("a", source="elsewhere", attributes={})], INFO)
     assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
+
+
+def test_bytes_do_not_depend_on_how_rows_come_in_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "ROW_GROUP", 7)
+    write_rows(tmp_path / "rows", (_row(f"{i:02d}", split="val") for i in range(30)), INFO)
+    written = []
+    for size in (1, 4, 30):
+        monkeypatch.setattr(table, "ROW_GROUP", size)
+        batches = list(iter_batches(tmp_path / "rows"))
+        monkeypatch.setattr(table, "ROW_GROUP", 7)
+        assert write_batches(tmp_path / f"{size}", [*batches, batches[0].slice(0, 0)], INFO) == 30
+        written.append((tmp_path / f"{size}").read_bytes())
+    assert len(set(written)) == 1
+    assert list(iter_rows(tmp_path / "4")) == list(iter_rows(tmp_path / "rows"))
+    file = pq.ParquetFile(tmp_path / "4")
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [7] * 4 + [
+        2
+    ]
+
+
+def test_no_row_at_all(tmp_path: Path) -> None:
+    assert write_batches(tmp_path / "none", [], INFO) == 0
+    assert list(iter_rows(tmp_path / "none")) == []
+    assert read_info(tmp_path / "none") == INFO
+
+
+def test_reading_takes_the_same_memory_for_any_number_of_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "ROW_GROUP", 100)
+    peaks = []
+    for rows in (1_000, 10_000):
+        path = tmp_path / f"{rows}"
+        write_rows(path, (_row(f"{i:06d}") for i in range(rows)), INFO)
+        before = pa.total_allocated_bytes()
+        peaks.append(max(pa.total_allocated_bytes() for _ in iter_batches(path)) - before)
+    assert peaks[1] < peaks[0] * 1.2 + 10_000

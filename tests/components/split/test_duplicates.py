@@ -1,5 +1,6 @@
 """Near-duplicates: candidates without comparing all pairs, confirmed on thumbnails."""
 
+import tracemalloc
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -54,6 +55,31 @@ def test_near_pairs_are_those_of_comparing_all_pairs_each_once(
     assert sorted(found) == expected
 
 
+@pytest.mark.slow
+def test_pairs_among_many_hashes_are_found_without_comparing_all() -> None:
+    """All pairs would be five thousand million comparisons, and a table of 40 GB."""
+    hashes, planted = 100_000, 1_000
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2**64, hashes, np.uint64)
+    for index in range(planted):
+        flipped = rng.choice(64, 8, replace=False).astype(np.uint64)
+        values[2 * index + 1] = values[2 * index] ^ np.bitwise_or.reduce(np.uint64(1) << flipped)
+
+    tracemalloc.start()
+    try:
+        found = {
+            (min(a, b), max(a, b))
+            for left, right in near_pairs(values, 8)
+            for a, b in zip(left.tolist(), right.tolist(), strict=True)
+        }
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert {(2 * index, 2 * index + 1) for index in range(planted)} <= found
+    assert len(found) < planted + 10  # random hashes are hardly ever so alike
+    assert peak < 60 * hashes  # bytes: a few arrays of eight bytes a hash
+
+
 def test_components_join_through_others() -> None:
     parts = Components(6)
     parts.join(np.array([0, 4]), np.array([1, 5]))
@@ -61,6 +87,8 @@ def test_components_join_through_others() -> None:
     assert len(parts) == 3
     assert len({int(parts.labels[row]) for row in (0, 1, 4, 5)}) == 1
     assert sorted(parts.sizes().tolist()) == [1, 1, 4]
+    assert [int(parts.labels[row]) for row in parts.first_rows()] == [0, 1, 2]
+    assert sorted(parts.first_rows().tolist()) == [0, 2, 3]
     parts.join_equal(np.array(["x", "y", "x", "z", "w", "v"]))
     assert sorted(parts.sizes().tolist()) == [1, 5]
 

@@ -38,7 +38,7 @@ def divide(rows: list[dict[str, Any]], seed: int, **changes: Any) -> list[dict[s
     with tempfile.TemporaryDirectory() as folder:
         table, out = Path(folder) / "in.parquet", Path(folder) / "out.parquet"
         write_rows(table, rows, TableInfo("classify", CLASSES))
-        split(section, "classify", seed, Path(folder), table, out)
+        split(section, "classify", seed, Path(folder), table, out, Path(folder) / "labels")
         return list(iter_rows(out))
 
 

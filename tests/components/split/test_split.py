@@ -21,7 +21,8 @@ def run(data: Any, tmp_path: Path, seed: int = 0, **settings: Any) -> tuple[Spli
     out = tmp_path / "split.parquet"
     task = read_info(data.table).task
     section = SplitSection(**({"near_duplicates": False} | settings))
-    return split(section, task, seed, data.images, data.table, out), out
+    paths = (data.images, data.table, out, tmp_path / "labels.csv")
+    return split(section, task, seed, *paths), out
 
 
 def splits(table: Path) -> dict[str, str]:
@@ -199,6 +200,80 @@ def test_near_duplicates_stay_together_under_the_smallest_name(
     together = [one for one in iter_rows(out) if one["group"] == "03"]
     assert {one["image_id"] for one in together} == {"03", "a-copy", "z-copy"}
     assert len({one["split"] for one in together}) == 1
+    noted = {one["image_id"]: one["attributes"] for one in iter_rows(out)}
+    assert {name: dict(found) for name, found in noted.items() if found} == {
+        name: {"near_duplicates": "03"} for name in ("03", "a-copy", "z-copy")
+    }
+
+
+def test_other_attributes_stay_beside_that_of_near_duplicates(
+    row: Row,
+    write_data: WriteData,
+    photo: Callable[[int], Image.Image],
+    encode: Callable[..., bytes],
+    tmp_path: Path,
+) -> None:
+    pictures = {f"{i:02d}": encode(photo(i)) for i in range(8)}
+    pictures["09"] = encode(photo(5), "PNG")
+    data = write_data([row(name, label=0, attributes={"k": "v"}) for name in pictures], pictures)
+    _, out = run(data, tmp_path, near_duplicates=True)
+    found = {one["image_id"]: one["attributes"] for one in iter_rows(out)}
+    assert found["05"] == found["09"] == {"k": "v", "near_duplicates": "05"}
+    assert all(found[name] == {"k": "v"} for name in found.keys() - {"05", "09"})
+
+
+def test_shards_may_have_another_order_than_the_table(
+    row: Row,
+    write_data: WriteData,
+    photo: Callable[[int], Image.Image],
+    encode: Callable[..., bytes],
+    tmp_path: Path,
+) -> None:
+    pictures = {f"{i:02d}": encode(photo(i % 9)) for i in range(10)}  # 09 is 00 again
+    rows = [row(name, label=0) for name in pictures]
+    shuffled = dict(sorted(pictures.items(), key=lambda item: item[0][::-1], reverse=True))
+    usual, out = run(write_data(rows, pictures), tmp_path, near_duplicates=True)
+    other = write_data(rows, shuffled, name="other")
+    _, again = run(other, tmp_path / "again", near_duplicates=True)
+    assert usual.near_duplicate_images == 2
+    assert list(iter_rows(again)) == list(iter_rows(out))
+
+
+BOX: Final = {"xmin": 0.25, "ymin": 0.0, "xmax": 0.5, "ymax": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "head", "values"),
+    [
+        ("classify", {"label": 1}, "label,class", "1,dog"),
+        ("count", {"count": 4}, "count", "4"),
+        (
+            "detect",
+            {"boxes": [{"label": label, **BOX} for label in (1, 0, 1)]},
+            "boxes,classes",
+            "3,cat;dog",
+        ),
+        ("detect", {"boxes": []}, "boxes,classes", "0,"),
+    ],
+)
+def test_splits_and_labels_are_a_csv_file_too(
+    task: str,
+    labels: dict[str, Any],
+    head: str,
+    values: str,
+    row: Row,
+    write_data: WriteData,
+    tmp_path: Path,
+) -> None:
+    rows = [row(f"{i}", **labels) for i in range(9)]
+    rows.append(row('shelf, "left"', **labels))
+    _, out = run(write_data(rows, task=task), tmp_path)
+    lines = (tmp_path / "labels.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == f"image_id,split,{head}"
+    by_id = splits(out)
+    assert lines[1] == f"0,{by_id['0']},{values}"
+    assert f'"shelf, ""left""",{by_id[rows[-1]["image_id"]]},{values}' in lines
+    assert len(lines) == 11
 
 
 def test_images_without_bytes_are_an_error(row: Row, write_data: WriteData, tmp_path: Path) -> None:
