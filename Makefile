@@ -11,6 +11,8 @@ TARGET ?= local
 PORT ?= 8080
 SET ?=
 WORKERS ?= auto
+BENCH ?=
+SIZES ?= 5000 50000
 
 IMAGES := pipelines data recordio trainer aws
 overrides := $(foreach item,$(SET),--set $(item))
@@ -86,6 +88,10 @@ lint: setup .venvs/dev/.complete ## Check style and types
 
 types = .venvs/dev/bin/mypy --python-executable .venvs/$(1)/bin/python --cache-dir .mypy_cache/$(1) --follow-imports silent $(2)
 
+bench-data: setup ## Compare data steps with peers (BENCH="--rounds 2", SIZES="5000 50000")
+	.venvs/pipelines/bin/python -m tests.benchmarks.data $(BENCH)
+	.venvs/data/bin/python -m tests.benchmarks.scale --images $(SIZES) --work build/scale
+
 format: .venvs/dev/.complete ## Format the code
 	.venvs/dev/bin/ruff format .
 	.venvs/dev/bin/ruff check --fix .
@@ -131,5 +137,5 @@ $(uv): images/uv.txt
 	esac && \
 	echo "$$wanted" > $@
 
-.PHONY: help setup demo check compile run report serve runs images test lint format lock clean
+.PHONY: help setup demo check compile run report serve runs images test lint bench-data format lock clean
 .PRECIOUS: .venvs/%/.complete
