@@ -1,13 +1,13 @@
 """What can only be said of the whole table, gathered in one pass with small arrays."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from components.shared.task import Task
 
-BATCH: Final = 50_000  # rows checked at a time; bounds the memory
+BATCH: Final = 20_000  # rows checked at a time; bounds the memory
 _BOX_SET_ASIDE: Final = "box set aside"  # how ingest words the loss of a box, not of its image
 
 
@@ -28,8 +28,8 @@ class Facts:
         annotated: images that have a label, a count or at least one box, by task.
         classes: images that show each class (or have each count), by name; classes of the
             list that no image shows have 0.
-        repeated_ids: (k,) sorted uint64, `key64` of the image ids that occur more than once.
-        repeated_bytes: (k,) sorted uint64, `key64` of the digests that occur more than once.
+        repeats: for each text column that was asked for, (k,) int64 the rows whose value may
+            occur more than once, those of equal values side by side. All others occur once.
         rejected: how often each reason set something aside, the most frequent first.
         rejected_files: files set aside whole.
     """
@@ -37,8 +37,7 @@ class Facts:
     images: int
     annotated: int
     classes: dict[str, int]
-    repeated_ids: NDArray[np.uint64]
-    repeated_bytes: NDArray[np.uint64]
+    repeats: dict[str, list[NDArray[np.int64]]]
     rejected: dict[str, int]
     rejected_files: int
 
@@ -48,29 +47,58 @@ class Facts:
         return self.rejected_files / max(self.images + self.rejected_files, 1)
 
 
-def gather(table: Path, rejected: Path, task: Task, classes: tuple[str, ...]) -> Facts:
-    """Read the table and the list of what was set aside once."""
+def gather(
+    table: Path,
+    rejected: Path,
+    task: Task,
+    classes: tuple[str, ...],
+    unique: Sequence[str] = (),
+) -> Facts:
+    """Read the table and the list of what was set aside once.
+
+    Args:
+        table: the image table.
+        rejected: the table of what was set aside.
+        task: what the labels are for.
+        classes: names of the classes.
+        unique: text columns whose repeated values are looked for.
+    """
     counted: Counter[int] = Counter()
     images = annotated = 0
-    ids: list[NDArray[np.uint64]] = []
-    digests: list[NDArray[np.uint64]] = []
-    for batch in batches(table, ["image_id", "sha256", label_column(task)]):
+    keys: dict[str, list[NDArray[np.uint32]]] = {name: [] for name in unique}
+    for batch in batches(table, [*unique, label_column(task)]):
         images += batch.num_rows
-        ids.append(keys64(batch["image_id"]))
-        digests.append(keys64(batch["sha256"]))
+        for name, parts in keys.items():
+            parts.append(_keys(batch[name]))
         shown = _images_by_class(batch[label_column(task)])
         annotated += shown.pop(None, 0)
         counted.update({key: number for key, number in shown.items() if key is not None})
     reasons, files = _rejected(rejected)
-    return Facts(
-        images, annotated, _named(counted, classes), _repeated(ids), _repeated(digests),
-        reasons, files,
-    )  # fmt: skip
+    repeats = {name: _repeats(keys.pop(name)) for name in unique}
+    return Facts(images, annotated, _named(counted, classes), repeats, reasons, files)
 
 
 def batches(table: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the table in batches of rows."""
-    yield from pq.ParquetFile(table).iter_batches(batch_size=BATCH, columns=columns)
+    # Without reading ahead, and in one thread: each keeps what it has used of the memory.
+    with pq.ParquetFile(table, pre_buffer=False) as file:
+        yield from file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False)
+
+
+def rows_at(table: Path, rows: NDArray[np.int64], columns: list[str]) -> pa.Table:
+    """Read the rows of these numbers, in the order of the table; row groups without are skipped."""
+    wanted = np.sort(rows)
+    start = 0
+    with pq.ParquetFile(table, pre_buffer=False) as file:
+        found = [file.schema_arrow.empty_table().select(columns)]
+        for group in range(file.num_row_groups):
+            end = start + file.metadata.row_group(group).num_rows
+            here = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, end)]
+            if here.size:
+                read = file.read_row_group(group, columns=columns, use_threads=False)
+                found.append(read.take(pa.array(here - start)))
+            start = end
+    return pa.concat_tables(found)
 
 
 def label_column(task: Task) -> str:
@@ -78,18 +106,36 @@ def label_column(task: Task) -> str:
     return {"detect": "boxes", "count": "count", "classify": "label"}[task]
 
 
-def keys64(names: pa.Array) -> NDArray[np.uint64]:
-    """Return the first 64 bits of each name's BLAKE2b digest.
+def _keys(names: pa.Array) -> NDArray[np.uint32]:
+    """Return a 32-bit hash of each text: few enough share one, and half a million take 2 MB."""
+    keys = pd.util.hash_array(names.to_numpy(zero_copy_only=False), categorize=False)
+    return keys.astype(np.uint32)
 
-    Among 500,000 names the chance that any two collide is below 1e-8.
+
+def _repeats(parts: list[NDArray[np.uint32]]) -> list[NDArray[np.int64]]:
+    """Return the rows whose hash occurs more than once, in parts of about `BATCH`.
+
+    Equal texts have equal hashes, so no repeated text is missed, and they are in one part; texts
+    that only share a hash are told apart by whoever reads them.
     """
-    digests = (blake2b(name.encode(), digest_size=8).digest() for name in names.to_pylist())
-    return np.frombuffer(b"".join(digests), np.uint64)
-
-
-def _repeated(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    keys = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
-    return np.unique(keys[1:][keys[1:] == keys[:-1]])
+    keys = np.sort(np.concatenate([np.empty(0, np.uint32), *parts]))
+    several = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    if not several.size:
+        return []
+    rows, groups = [], []
+    start = 0
+    for part in parts:  # one by one: the search takes more memory than the hashes
+        places = np.minimum(np.searchsorted(several, part), several.size - 1)
+        found = np.flatnonzero(several[places] == part)
+        rows.append(found + start)
+        groups.append(places[found])
+        start += part.size
+    group = np.concatenate(groups)
+    order = np.argsort(group, kind="stable")
+    group = group[order]
+    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+    cuts = starts[np.searchsorted(starts, np.arange(BATCH, group.size, BATCH)) - 1]
+    return np.split(np.concatenate(rows)[order], np.unique(cuts[cuts > 0]))
 
 
 def _images_by_class(column: pa.Array) -> dict[int | None, int]:
@@ -113,12 +159,17 @@ def _named(counted: Counter[int], classes: tuple[str, ...]) -> dict[str, int]:
 
 
 def _rejected(path: Path) -> tuple[dict[str, int], int]:
+    """Count reasons, and the files that were set aside whole."""
     reasons: Counter[str] = Counter()
-    files: set[str] = set()
+    files = [np.empty(0, np.uint64)]
     for batch in batches(path, ["path", "reason"]):
-        for where, reason in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            # Grouped by what went wrong: what it was found in differs from row to row.
-            reasons[reason.split(":")[0].split("(")[0].strip()] += 1
-            if not reason.startswith(_BOX_SET_ASIDE):
-                files.add(where.split("#")[0])
-    return dict(reasons.most_common()), len(files)
+        where, texts = (column.to_pylist() for column in batch.columns)
+        # Grouped by what went wrong: what it was found in differs from row to row.
+        reasons.update(text.split(":")[0].split("(")[0].strip() for text in texts)
+        whole = [
+            one.split("#")[0]
+            for one, text in zip(where, texts, strict=True)
+            if not text.startswith(_BOX_SET_ASIDE)
+        ]
+        files.append(np.unique(pd.util.hash_array(np.array(whole, object), categorize=False)))
+    return dict(reasons.most_common()), np.unique(np.concatenate(files)).size

@@ -1,33 +1,35 @@
 """What is expected of an image table: each expectation with its severity and its remedy."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
-
-from great_expectations.expectations.core.expect_column_values_to_be_between import (
-    ExpectColumnValuesToBeBetween,
-)
-from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
-    ExpectColumnValuesToBeInSet,
-)
-from great_expectations.expectations.core.expect_column_values_to_be_null import (
-    ExpectColumnValuesToBeNull,
-)
-from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
-    ExpectColumnValuesToNotBeNull,
-)
-from great_expectations.expectations.expectation import Expectation
-from great_expectations.expectations.metadata_types import FailureSeverity
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from components.shared.table import TableInfo
-from components.validate.config import ValidateSection
-from components.validate.frames import BOXES, CLASSES, DATASET, IMAGES
-
-Severity = Literal["fail", "warn"]
+from components.validate.config import CustomExpectation, ValidateSection
+from components.validate.expectations import columns_in, form_of
+from components.validate.frames import (
+    BOXES,
+    CLASSES,
+    DATASET,
+    IMAGES,
+    LABELS_OF_COPIES,
+    REPEATS,
+    ROWS,
+    UNIQUE,
+    WHOLE,
+)
+from components.validate.names import COLUMNS, Severity
 
 # What every reader of the project decodes; ingest re-encodes anything else.
 FORMATS: Final = ("jpeg", "png")
+BETWEEN: Final = "expect_column_values_to_be_between"
+IN_SET: Final = "expect_column_values_to_be_in_set"
+_NULL: Final = "expect_column_values_to_be_null"
+_NOT_NULL: Final = "expect_column_values_to_not_be_null"
+_UNIQUE: Final = "expect_column_values_to_be_unique"
 _SIDES: Final = {"xmin": "left", "ymin": "top", "xmax": "right", "ymax": "bottom"}
-_LEVELS: Final = {"fail": FailureSeverity.CRITICAL, "warn": FailureSeverity.WARNING}
+_MEND: Final = "mend the annotation in the source and run ingest again"
 
 
 @dataclass(frozen=True)
@@ -37,148 +39,199 @@ class Check:
     Attributes:
         name: how results and messages call it.
         frame: the kind of frame it is for.
-        column: the column of that frame it looks at.
-        severity: `fail` stops the run, `warn` is only reported.
-        expectation: Great Expectations' own.
+        scope: which rows of it: see `components.validate.frames`.
+        expectation: as Great Expectations calls it.
+        arguments: what Great Expectations is given.
+        severity: `fail` stops the run, `warn` is only reported, `off` is not run.
         meaning: what is expected, in words.
         remedy: what to do when it is not met.
+        key: where in the config it is written; empty for a built-in one.
     """
 
     name: str
     frame: str
-    column: str
+    scope: str
+    expectation: str
+    arguments: dict[str, Any]
     severity: Severity
-    expectation: Expectation
     meaning: str
     remedy: str
+    key: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the frame that it is about."""
+        return columns_in(self.arguments)
 
 
-def checks(section: ValidateSection, info: TableInfo) -> list[Check]:
-    """Return all expectations for a table of this task and these classes."""
-    found = [*_dataset_checks(section), *_image_checks(section)]
-    if info.task == "detect":
-        return [*found, *_class_checks(section, info), *_box_checks(section, info)]
-    return [*found, *_class_checks(section, info), *_label_checks(info)]
+def checks(section: ValidateSection, info: TableInfo, further: Iterable[Check] = ()) -> list[Check]:
+    """Return all expectations for a table of this task and these classes.
 
-
-def _dataset_checks(section: ValidateSection) -> list[Check]:
+    Args:
+        section: limits, severities by name, and the user's own expectations.
+        info: task and classes of the table.
+        further: built-in expectations of other modules; their severities are set here, too.
+    """
+    builtin = [*_dataset_checks(section, info), *_image_checks(section)]
+    builtin += [*_class_checks(section, info), *_label_checks(section, info), *further]
+    chosen = section.expectations
     return [
-        _between(
+        *(replace(one, severity=chosen.get(one.name, one.severity)) for one in builtin),
+        *(_custom(index, one) for index, one in enumerate(section.custom)),
+    ]
+
+
+def _dataset_checks(section: ValidateSection, info: TableInfo) -> list[Check]:
+    found = [
+        between(
             "enough_images", DATASET, "images", section.min_images, None,
             f"at least {section.min_images:,} images can be used",
             "ingest more images, or lower validate.min_images",
         ),
-        _between(
+        between(
             "few_rejected", DATASET, "rejected_share", 0, section.max_rejected_share,
             f"at most {section.max_rejected_share:.0%} of the files were set aside",
             "see the rejected rows by reason in the report; mend the source, or raise "
             "validate.max_rejected_share",
         ),
-        _between(
+        between(
             "annotated", DATASET, "annotated", 1, None,
             "some image has a label, a count or a box",
             "check that ingest.format and ingest.classes fit the source and the task",
         ),
     ]  # fmt: skip
+    if info.task == "detect":  # one class of objects is a task; one class of images is none
+        return found
+    several = between(
+        "several_classes", DATASET, "classes", 2, None,
+        f"images show at least two different {_nouns(info)[1]}",
+        "there is nothing to tell apart: ingest images of another class (ingest.classes), or "
+        "choose another task",
+    )  # fmt: skip
+    return [*found, several]
 
 
 def _image_checks(section: ValidateSection) -> list[Check]:
     return [
-        _null(
-            "image_id_unique", "repeated_id", "no two images have the same id",
-            "rename the files, or remove the second copies", "fail",
+        Check(
+            "image_id_unique", IMAGES, f"{REPEATS}image_id", _UNIQUE, {"column": "image_id"},
+            "fail", "no two images have the same id",
+            "rename the files, or remove the second copies",
         ),
-        _null(
-            "bytes_unique", "repeated_bytes", "no two images have the same bytes (SHA-256)",
+        Check(
+            "bytes_unique", IMAGES, f"{REPEATS}sha256", _UNIQUE, {"column": "sha256"},
+            "warn", "no two images have the same bytes (SHA-256)",
             "remove the copies, or leave split.near_duplicates on to keep them in one split",
-            "warn",
         ),
-        _between(
+        Check(
+            "same_bytes_same_label", IMAGES, f"{REPEATS}sha256", _NULL,
+            {"column": LABELS_OF_COPIES}, "warn",
+            "images with the same bytes have the same label",
+            "find out which label is right, and remove the other copies from the source",
+        ),
+        between(
             "shortest_edge", IMAGES, "shortest_edge", section.min_edge, None,
             f"the shorter edge has at least {section.min_edge} pixels",
             "remove these images, or lower validate.min_edge",
         ),
-        _between(
+        between(
             "aspect_ratio", IMAGES, "aspect_ratio", None, section.max_aspect_ratio,
             f"the longer edge is at most {section.max_aspect_ratio:g} times the shorter",
             "remove these images, or raise validate.max_aspect_ratio",
         ),
-        _known_format(
-            "format_known", f"the format is one of {', '.join(FORMATS)}",
+        Check(
+            "format_known", IMAGES, ROWS, IN_SET, {"column": "format", "value_set": [*FORMATS]},
+            "fail", f"the format is one of {', '.join(FORMATS)}",
             "run ingest again with this release: it re-encodes other formats",
         ),
     ]  # fmt: skip
 
 
 def _class_checks(section: ValidateSection, info: TableInfo) -> list[Check]:
-    rare = _between(
+    noun, _ = _nouns(info)
+    rare = between(
         "images_per_class", CLASSES, "images", section.min_images_per_class, None,
-        f"each {_noun(info)} has at least {section.min_images_per_class} images",
+        f"each {noun} has at least {section.min_images_per_class} images",
         "ingest more images of it, leave it out (ingest.classes, ingest.max_count), or lower "
         "validate.min_images_per_class",
         # A rare count is normal where counts have a long tail; a rare class cannot be learnt.
         severity="warn" if info.task == "count" else "fail",
     )  # fmt: skip
-    if info.task == "detect":  # one class of objects is a task; one class of images is none
+    if info.task == "detect":
         return [rare]
-    return [
-        rare,
-        _between(
-            "several_classes", DATASET, "classes", 2, None,
-            f"images show at least two different {_noun(info, several=True)}",
-            "there is nothing to tell apart: ingest images of another class (ingest.classes), or "
-            "choose another task",
-        ),
-        _between(
-            "class_share", CLASSES, "share", 0, section.max_class_share,
-            f"no {_noun(info)} has more than {section.max_class_share:.0%} of the images",
-            "ingest more images of the others, or raise validate.max_class_share",
-        ),
-    ]  # fmt: skip
+    share = between(
+        "class_share", CLASSES, "share", 0, section.max_class_share,
+        f"no {noun} has more than {section.max_class_share:.0%} of the images",
+        "ingest more images of the others, or raise validate.max_class_share",
+    )  # fmt: skip
+    return [rare, share]
 
 
-def _label_checks(info: TableInfo) -> list[Check]:
+def _label_checks(section: ValidateSection, info: TableInfo) -> list[Check]:
+    if info.task == "detect":
+        return _box_checks(section, info)
     name = "count" if info.task == "count" else "label"
     last = None if info.task == "count" else len(info.classes) - 1
     meaning = "is 0 or more" if last is None else f"is one of the {len(info.classes)} classes"
     return [
-        _not_null(f"{name}_present", "label", f"every image has a {name}"),
-        _between(
-            f"{name}_valid", IMAGES, "label", 0, last, f"the {name} {meaning}",
-            "mend the annotation in the source and run ingest again",
-        ),
-    ]  # fmt: skip
+        _not_null(f"{name}_present", name, f"every image has a {name}"),
+        between(f"{name}_valid", IMAGES, name, 0, last, f"the {name} {meaning}", _MEND),
+    ]
 
 
 def _box_checks(section: ValidateSection, info: TableInfo) -> list[Check]:
-    mend = "mend the annotation in the source and run ingest again"
     inside = [
-        _between(f"box_{side}_inside", BOXES, side, 0, 1, f"the {word} edge is in [0, 1]", mend)
+        between(f"box_{side}_inside", BOXES, side, 0, 1, f"the {word} edge is in [0, 1]", _MEND)
         for side, word in _SIDES.items()
     ]
+    same = {"column_list": ["image_id", "label", *_SIDES]}
     return [
-        _not_null("boxes_present", "label", "every image has a list of boxes, empty or not"),
-        _between(
+        _not_null("boxes_present", "boxes", "every image has a list of boxes, empty or not"),
+        between(
             "box_label_valid", BOXES, "label", 0, len(info.classes) - 1,
-            f"a box's class is one of the {len(info.classes)} classes", mend,
+            f"a box's class is one of the {len(info.classes)} classes", _MEND,
         ),
         *inside,
-        _above_zero("box_width_positive", "width", "xmin is less than xmax", mend),
-        _above_zero("box_height_positive", "height", "ymin is less than ymax", mend),
-        _between(
+        _above_zero("box_width_positive", "width", "xmin is less than xmax"),
+        _above_zero("box_height_positive", "height", "ymin is less than ymax"),
+        between(
             "box_area", BOXES, "area", section.min_box_area, None,
             f"a box covers at least {section.min_box_area:g} of its image",
             "remove these boxes, or lower validate.min_box_area",
         ),
+        Check(  # by rows: all boxes of an image are in one frame
+            "box_unique", BOXES, ROWS, "expect_compound_columns_to_be_unique", same, "warn",
+            "no image has the same box of the same class twice", _MEND,
+        ),
     ]  # fmt: skip
 
 
-def _noun(info: TableInfo, *, several: bool = False) -> str:
-    one, more = ("count", "counts") if info.task == "count" else ("class", "classes")
-    return more if several else one
+def _custom(index: int, one: CustomExpectation) -> Check:
+    key = f"validate.custom.{index}"
+    said = ", ".join(f"{name} {value}" for name, value in one.arguments.items())
+    return Check(
+        one.name, one.on, _scope(one), one.expectation, one.arguments, one.severity,
+        f"{one.expectation} holds for {one.on} ({said})", f"mend the data, or change {key}", key,
+    )  # fmt: skip
 
 
-def _between(
+def _scope(one: CustomExpectation) -> str:
+    """Return which rows the expectation has to see at once, as few as possible."""
+    arguments = one.arguments
+    if one.on not in (IMAGES, BOXES):
+        return WHOLE
+    simple = one.expectation == _UNIQUE and set(arguments) == {"column"}
+    if simple and one.on == IMAGES and arguments["column"] in UNIQUE:
+        return f"{REPEATS}{arguments['column']}"
+    return ROWS if form_of(one.expectation).scope == "rows" else WHOLE
+
+
+def _nouns(info: TableInfo) -> tuple[str, str]:
+    """Return what the labels are, one and several of them."""
+    return ("count", "counts") if info.task == "count" else ("class", "classes")
+
+
+def between(
     name: str,
     frame: str,
     column: str,
@@ -188,47 +241,37 @@ def _between(
     remedy: str,
     severity: Severity = "fail",
 ) -> Check:
-    expectation = ExpectColumnValuesToBeBetween(
-        column=column,
-        min_value=low,
-        max_value=high,
-        severity=_LEVELS[severity],
-        meta={"name": name},
-    )
-    return Check(name, frame, column, severity, expectation, meaning, remedy)
+    """Expect that no value of a column is out of bounds, which belong to the range."""
+    scope = ROWS if frame in (IMAGES, BOXES) else WHOLE
+    arguments = {"column": column, "min_value": low, "max_value": high}
+    return Check(name, frame, scope, BETWEEN, arguments, severity, meaning, remedy)
 
 
-def _above_zero(name: str, column: str, meaning: str, remedy: str) -> Check:
-    expectation = ExpectColumnValuesToBeBetween(
-        column=column,
-        min_value=0,
-        strict_min=True,
-        severity=_LEVELS["fail"],
-        meta={"name": name},
-    )
-    return Check(name, BOXES, column, "fail", expectation, meaning, remedy)
-
-
-def _null(name: str, column: str, meaning: str, remedy: str, severity: Severity) -> Check:
-    expectation = ExpectColumnValuesToBeNull(
-        column=column, severity=_LEVELS[severity], meta={"name": name}
-    )
-    return Check(name, IMAGES, column, severity, expectation, meaning, remedy)
+def _above_zero(name: str, column: str, meaning: str) -> Check:
+    arguments = {"column": column, "min_value": 0, "strict_min": True}
+    return Check(name, BOXES, ROWS, BETWEEN, arguments, "fail", meaning, _MEND)
 
 
 def _not_null(name: str, column: str, meaning: str) -> Check:
-    expectation = ExpectColumnValuesToNotBeNull(
-        column=column, severity=_LEVELS["fail"], meta={"name": name}
-    )
     remedy = "check that ingest.format fits the source and the task"
-    return Check(name, IMAGES, column, "fail", expectation, meaning, remedy)
+    return Check(name, IMAGES, ROWS, _NOT_NULL, {"column": column}, "fail", meaning, remedy)
 
 
-def _known_format(name: str, meaning: str, remedy: str) -> Check:
-    expectation = ExpectColumnValuesToBeInSet(
-        column="format",
-        value_set=list(FORMATS),
-        severity=_LEVELS["fail"],
-        meta={"name": name},
-    )
-    return Check(name, IMAGES, "format", "fail", expectation, meaning, remedy)
+def needed_columns(checks: Iterable[Check]) -> dict[tuple[str, str], set[str]]:
+    """Return the columns that each frame, by kind and scope, must have."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in checks:
+        names = found.setdefault((one.frame, one.scope), set())
+        condition = str(one.arguments.get("row_condition") or "")
+        known = COLUMNS.get(one.frame, {})
+        names.update(one.columns, known.keys() & set(re.findall(r"\w+", condition)))
+        # What is said of all rows at once names no row; ids of all images would fill the memory.
+        if one.scope != WHOLE or one.frame not in (IMAGES, BOXES) or _names_rows(one):
+            names.add("image_id")
+        if not names:
+            names.add("width")  # rows are counted in some column
+    return found
+
+
+def _names_rows(one: Check) -> bool:
+    return "mostly" in form_of(one.expectation).optional

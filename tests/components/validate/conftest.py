@@ -1,25 +1,35 @@
-"""Small tables for the validate step."""
+"""Small tables and shards for the validate step."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from components.shared.shards import ShardWriter
 from components.shared.table import TableInfo, write_rejected, write_rows
 from components.shared.task import Task
+from components.validate.validate import Inputs, Outputs
 
 
 @dataclass(frozen=True)
 class Paths:
     """What the step reads, and where it writes."""
 
-    table: Path
-    rejected: Path
-    result: Path
-    docs: Path
-    report: Path
+    folder: Path
+
+    @property
+    def inputs(self) -> Inputs:
+        names = ("images", "table.parquet", "rejected.parquet")
+        return Inputs(*(self.folder / name for name in names))
+
+    @property
+    def outputs(self) -> Outputs:
+        names = ("result.json", "docs", "report.html", "profile.json")
+        return Outputs(*(self.folder / name for name in names))
 
 
 @pytest.fixture
@@ -48,18 +58,24 @@ def row() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def write_data(tmp_path: Path) -> Callable[..., Paths]:
-    """Write a table and a list of what was set aside."""
+    """Write a table, a small gray picture for each row, and a list of what was set aside."""
 
     def write(
         rows: Sequence[Mapping[str, Any]],
         task: Task,
         classes: tuple[str, ...] = (),
         rejected: Sequence[tuple[str, str]] = (),
+        shade: Callable[[int], int] = lambda number: 40 + number % 128,
+        name: str = "data",
     ) -> Paths:
-        names = ("table.parquet", "rejected.parquet", "result.json", "docs", "report.html")
-        paths = Paths(*(tmp_path / name for name in names))
-        write_rows(paths.table, map(dict, rows), TableInfo(task, classes))
-        write_rejected(paths.rejected, rejected)
+        paths = Paths(tmp_path / name)
+        write_rows(paths.inputs.table, map(dict, rows), TableInfo(task, classes))
+        write_rejected(paths.inputs.rejected, rejected)
+        with ShardWriter(paths.inputs.images) as writer:
+            for number, one in enumerate(rows):
+                buffer = io.BytesIO()
+                Image.new("L", (8, 6), shade(number)).save(buffer, "PNG")
+                writer.add(one["image_id"], buffer.getvalue())
         return paths
 
     return write

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +18,17 @@ WriteData = Callable[..., Any]
 BOX = {"label": 0, "xmin": 0.1, "ymin": 0.1, "xmax": 0.5, "ymax": 0.5}
 
 
-def run(paths: Any, **settings: Any) -> dict[str, dict[str, Any]]:
+def run(paths: Any, baseline: str = "", **settings: Any) -> dict[str, dict[str, Any]]:
     """Validate; return the expectations by name."""
-    task = read_info(paths.table).task
-    section = ValidateSection(**settings)
-    validate(section, task, paths.table, paths.rejected, paths.result, paths.docs, paths.report)
+    task = read_info(paths.inputs.table).task
+    section = ValidateSection.model_validate(settings)
+    validate(section, task, 0, baseline, paths.inputs, paths.outputs)
     return expectations(paths)
 
 
 def expectations(paths: Any) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in json.loads(paths.result.read_text())["expectations"]}
+    result = json.loads(paths.outputs.result.read_text())
+    return {one["name"]: one for one in result["expectations"]}
 
 
 def broken(paths: Any) -> set[str]:
@@ -64,73 +64,66 @@ def test_clean_tables_of_every_task_pass(
         paths = write_data(rows, task, classes)
         found = run(paths)
         assert all(one["success"] for one in found.values())
-        assert json.loads(paths.result.read_text())["passed"] is True
-        assert "The data can be used" in paths.report.read_text()
-        assert (paths.docs / "index.html").is_file()
+        assert json.loads(paths.outputs.result.read_text())["passed"] is True
+        assert "The data can be used" in paths.outputs.report.read_text()
+        assert (paths.outputs.docs / "index.html").is_file()
 
 
-@pytest.mark.parametrize(
-    ("change", "expectation", "value"),
-    [
-        ({"image_id": "0004"}, "image_id_unique", "0004"),
-        ({"width": 7}, "shortest_edge", 7),
-        ({"width": 2000}, "aspect_ratio", 25.0),
-        ({"format": "bmp"}, "format_known", "bmp"),
-        ({"boxes": None}, "boxes_present", None),
-        ({"boxes": [BOX | {"label": 2}]}, "box_label_valid", 2),
-        ({"boxes": [BOX | {"label": -1}]}, "box_label_valid", -1),
-        ({"boxes": [BOX | {"xmin": -0.25}]}, "box_xmin_inside", -0.25),
-        ({"boxes": [BOX | {"ymax": 1.25}]}, "box_ymax_inside", 1.25),
-        ({"boxes": [BOX | {"xmin": 0.75, "xmax": 0.5}]}, "box_width_positive", -0.25),
-        ({"boxes": [BOX | {"ymin": 0.5, "ymax": 0.5}]}, "box_height_positive", 0.0),
-        ({"boxes": [BOX | {"xmin": 0, "xmax": 2**-12, "ymin": 0, "ymax": 2**-12}]},
-         "box_area", 2**-24),
-    ],
-)  # fmt: skip
-def test_a_fault_is_found_named_and_shown(
-    change: dict[str, Any],
-    expectation: str,
-    value: object,
-    detect_rows: list[dict[str, Any]],
-    write_data: WriteData,
+FAULTS: list[tuple[dict[str, Any], str, object]] = [
+    ({"image_id": "0019"}, "image_id_unique", "0019"),
+    ({"width": 7}, "shortest_edge", 7),
+    ({"width": 2000}, "aspect_ratio", 25.0),
+    ({"format": "bmp"}, "format_known", "bmp"),
+    ({"boxes": None}, "boxes_present", None),
+    ({"boxes": [BOX | {"label": 2}]}, "box_label_valid", 2),
+    ({"boxes": [BOX | {"xmin": -0.25}]}, "box_xmin_inside", -0.25),
+    ({"boxes": [BOX | {"ymax": 1.25}]}, "box_ymax_inside", 1.25),
+    ({"boxes": [BOX | {"xmin": 0.75, "xmax": 0.5}]}, "box_width_positive", -0.25),
+    ({"boxes": [BOX | {"ymin": 0.5, "ymax": 0.5}]}, "box_height_positive", 0.0),
+    ({"boxes": [BOX | {"xmin": 0, "xmax": 2**-12, "ymin": 0, "ymax": 2**-12}]},
+     "box_area", 2**-24),
+]  # fmt: skip
+
+
+def test_every_fault_is_found_by_its_own_expectation_named_and_shown(
+    detect_rows: list[dict[str, Any]], write_data: WriteData
 ) -> None:
-    detect_rows[3] |= change
+    for one, (change, _, _) in zip(detect_rows, FAULTS, strict=False):
+        one.update(change)
     paths = write_data(detect_rows, "detect", ("cat", "dog"))
 
-    with pytest.raises(UserError, match=expectation):
+    with pytest.raises(UserError) as caught:
         run(paths)
 
-    found = expectations(paths)[expectation]
-    assert not found["success"]
-    assert found["unexpected_count"] == (2 if expectation == "image_id_unique" else 1)
-    example = found["examples"][0]
-    assert example["image_id"] == detect_rows[3]["image_id"]
-    assert example["value"] == value
+    found = expectations(paths)
+    for one, (_, name, value) in zip(detect_rows, FAULTS, strict=False):
+        assert f"  {name}: expected that " in str(caught.value)
+        assert {"image_id": one["image_id"], "value": value} in found[name]["examples"], name
+    assert found["image_id_unique"]["unexpected_count"] == 2
+    assert found["shortest_edge"]["unexpected_count"] == 1
 
 
 @pytest.mark.parametrize(
-    ("task", "label", "expectation"),
-    [
-        ("classify", {"label": None}, "label_present"),
-        ("classify", {"label": 2}, "label_valid"),
-        ("count", {"count": None}, "count_present"),
-        ("count", {"count": -1}, "count_valid"),
-    ],
-)
+    ("task", "name", "wrong"), [("classify", "label", 2), ("classify", "label", -1),
+                                ("count", "count", -1)],
+)  # fmt: skip
 def test_labels_are_there_and_known(
     task: str,
-    label: dict[str, Any],
-    expectation: str,
+    name: str,
+    wrong: int,
     classify_rows: list[dict[str, Any]],
     count_rows: list[dict[str, Any]],
     write_data: WriteData,
 ) -> None:
     rows = classify_rows if task == "classify" else count_rows
-    rows[5] |= label
+    rows[5][name] = None
+    rows[6][name] = wrong
     paths = write_data(rows, task, ("cat", "dog") if task == "classify" else ())
-    with pytest.raises(UserError, match=expectation):
+    with pytest.raises(UserError, match=f"{name}_present"):
         run(paths)
-    assert expectations(paths)[expectation]["examples"][0]["image_id"] == "0005"
+    found = expectations(paths)
+    assert found[f"{name}_present"]["examples"] == [{"image_id": "0005", "value": None}]
+    assert found[f"{name}_valid"]["examples"] == [{"image_id": "0006", "value": wrong}]
 
 
 def test_equal_bytes_only_warn(
@@ -144,6 +137,74 @@ def test_equal_bytes_only_warn(
     assert found["bytes_unique"]["severity"] == "warn"
     assert {one["image_id"] for one in found["bytes_unique"]["examples"]} == {"0000", "0001"}
     assert "warning: bytes_unique" in capsys.readouterr().out
+
+
+def test_the_same_bytes_under_two_labels_are_shown_with_both(
+    classify_rows: list[dict[str, Any]], write_data: WriteData
+) -> None:
+    for copy, original in ((3, 0), (4, 0), (9, 7)):  # cat, dog; then the same label twice
+        classify_rows[copy]["sha256"] = classify_rows[original]["sha256"]
+    found = run(write_data(classify_rows, "classify", ("cat", "dog")))
+    conflict = found["same_bytes_same_label"]
+    assert conflict["severity"] == "warn"
+    assert conflict["examples"] == [
+        {"image_id": name, "value": "cat or dog"} for name in ("0000", "0003", "0004")
+    ]
+    assert found["bytes_unique"]["unexpected_count"] == 5
+
+
+def test_the_order_of_boxes_is_no_difference_but_their_place_is(
+    detect_rows: list[dict[str, Any]], write_data: WriteData
+) -> None:
+    for index in range(1, 4):
+        detect_rows[index]["sha256"] = detect_rows[0]["sha256"]
+    detect_rows[1]["boxes"] = detect_rows[0]["boxes"][::-1]
+    paths = write_data(detect_rows, "detect", ("cat", "dog"))
+    assert run(paths)["same_bytes_same_label"]["success"]
+    detect_rows[3]["boxes"] = [BOX]
+    paths = write_data(detect_rows, "detect", ("cat", "dog"), name="other")
+    conflict = run(paths)["same_bytes_same_label"]
+    assert conflict["unexpected_count"] == 4
+    assert conflict["examples"][0]["value"] == "1 box or 2 boxes"
+
+
+def test_a_box_that_stands_twice_warns(
+    detect_rows: list[dict[str, Any]], write_data: WriteData
+) -> None:
+    detect_rows[4]["boxes"] = [BOX, BOX | {"xmax": 0.6}, BOX]
+    found = run(write_data(detect_rows, "detect", ("cat", "dog")))["box_unique"]
+    assert (found["severity"], found["unexpected_count"]) == ("warn", 2)
+    assert {one["image_id"] for one in found["examples"]} == {"0004"}
+
+
+def test_severities_change_by_name(
+    classify_rows: list[dict[str, Any]],
+    write_data: WriteData,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    classify_rows[1]["sha256"] = classify_rows[3]["sha256"]
+    classify_rows[2]["width"] = 5
+    classify_rows[2]["height"] = 500
+    paths = write_data(classify_rows, "classify", ("cat", "dog"))
+    chosen = {"bytes_unique": "fail", "aspect_ratio": "off", "shortest_edge": "warn"}
+    with pytest.raises(UserError, match="bytes_unique") as caught:
+        run(paths, expectations=chosen)
+    assert "1 expectation is not met" in str(caught.value)
+    result = json.loads(paths.outputs.result.read_text())
+    assert result["off"] == ["aspect_ratio"]
+    assert "aspect_ratio" not in expectations(paths)
+    assert "Switched off in validate.expectations: aspect_ratio" in paths.outputs.report.read_text()
+    printed = capsys.readouterr().out
+    assert "switched off: aspect_ratio" in printed
+    assert "warning: shortest_edge" in printed
+
+
+def test_names_of_another_task_are_refused_at_the_start(
+    classify_rows: list[dict[str, Any]], write_data: WriteData
+) -> None:
+    paths = write_data(classify_rows, "classify", ("cat", "dog"))
+    with pytest.raises(UserError, match=r"expectations\.box_area: it is for task detect"):
+        run(paths, expectations={"box_area": "off"})
 
 
 def test_images_without_boxes_are_no_fault(
@@ -200,8 +261,8 @@ def test_an_empty_table_is_refused_with_all_outputs(write_data: WriteData) -> No
     with pytest.raises(UserError, match="at least 10 images can be used"):
         run(paths)
     assert {"enough_images", "few_rejected", "annotated"} <= broken(paths)
-    assert "cannot be decoded" in paths.report.read_text()
-    assert (paths.docs / "index.html").is_file()
+    assert "cannot be decoded" in paths.outputs.report.read_text()
+    assert (paths.outputs.docs / "index.html").is_file()
 
 
 def test_the_share_set_aside_counts_files_not_boxes(
@@ -233,9 +294,8 @@ def test_batches_add_up(
 
 
 def test_another_task_than_ingest_had_is_refused(
-    count_rows: list[dict[str, Any]], write_data: WriteData, tmp_path: Path
+    count_rows: list[dict[str, Any]], write_data: WriteData
 ) -> None:
     paths = write_data(count_rows, "count")
-    outputs = (paths.result, paths.docs, paths.report)
     with pytest.raises(UserError, match="labels are for task 'count'"):
-        validate(ValidateSection(), "detect", paths.table, paths.rejected, *outputs)
+        validate(ValidateSection(), "detect", 0, "", paths.inputs, paths.outputs)
