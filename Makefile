@@ -85,6 +85,9 @@ lint: setup .venvs/dev/.complete ## Check style and types
 	$(call types,recordio,components/im2rec components/shared/recordio.py $(test-recordio))
 	$(call types,trainer,$(addprefix components/,augment tune train predict evaluate deploy shared) $(test-trainer))
 	$(call types,aws,components/register $(test-aws))
+	$(call types,recordio,$(addprefix tests/benchmarks/,alternate.py worker.py drawn.py packing.py data.py))
+	$(call types,trainer,tests/benchmarks/reading.py)
+	$(call types,data,tests/benchmarks/scale.py)
 
 types = .venvs/dev/bin/mypy --python-executable .venvs/$(1)/bin/python --cache-dir .mypy_cache/$(1) --follow-imports silent $(2)
 

@@ -8,7 +8,8 @@ from typing import Any, Self, TypeVar
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from components.augment.config import AugmentSection, check_task
+from components.augment.config import AugmentSection
+from components.augment.config import check_task as check_augment_task
 from components.deploy.config import DeploySection
 from components.evaluate.config import EvaluateSection
 from components.explore.config import ExploreSection
@@ -25,6 +26,7 @@ from components.split.config import SplitSection
 from components.train.config import TrainSection
 from components.tune.config import TuneSection
 from components.validate.config import ValidateSection
+from components.validate.config import check_task as check_validate_task
 from pipelines.placement import PlacementSection
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -67,7 +69,8 @@ class Project(Section):
     def _settings_suit_the_task(self) -> Self:
         try:
             check_settings(self.train, self.task)
-            check_task(self.augment, self.task)
+            check_augment_task(self.augment, self.task)
+            check_validate_task(self.validate_, self.task)
         except UserError as error:
             raise ValueError(str(error)) from None
         return self

@@ -14,12 +14,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from components.shared.recordio import RecordSet
 from components.shared.signals import exit_on_sigterm
 from components.shared.task import Task
 from components.shared.training.checkpoints import claimed
 from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
-from components.shared.training.data import TrainingData, records_digest
+from components.shared.training.data import TrainingData
 from components.shared.training.engine import fit
 from components.shared.training.objectives import Objective, objective_class
 from components.shared.training.recorder import Best, DivergedError, Epoch
@@ -204,7 +205,7 @@ def _key(
         train_section.model_dump(mode="json"),
         task,
         seed,
-        records_digest(records),
+        RecordSet(records).digest(),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 

@@ -8,6 +8,7 @@ task, so replacing them is enough. What we touch of kfp 2.17: the attributes
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,8 +63,11 @@ class _Task:
         spec = json.loads(command[command.index("--executor_input") + 1])
         outputs = spec["outputs"]
         found = {name: item["artifacts"][0] for name, item in outputs.get("artifacts", {}).items()}
+        folder = Path(outputs["outputFile"]).parent
+        # The tasks of a loop share their name, but not their log.
+        turn = re.search(r"-iteration-(\d+)$", folder.parent.name)
         return cls(
-            name=Path(outputs["outputFile"]).parent.name,
+            name=f"{folder.name}-{turn[1]}" if turn else folder.name,
             artifacts={name: Path(item["uri"]) for name, item in found.items()},
             kinds={name: item["type"]["schemaTitle"] for name, item in found.items()},
             result=Path(outputs["outputFile"]),

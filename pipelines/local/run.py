@@ -70,7 +70,9 @@ def run_local(
     paths = RunPaths.create(runs, project.project)
     paths.point_latest_here()
     (paths.run / "config.yaml").write_text(project.to_yaml(), encoding="utf-8")
-    journal = Journal(steps=len(STEP_IMAGES))
+    parts = project.placement.parts
+    # In parts, ingest is a plan, the parts and a merge.
+    journal = Journal(steps=len(STEP_IMAGES) + (parts + 1 if parts > 1 else 0))
     journal.say(f"run {paths.run}")
     failure = _execute(project, paths, journal, runner, fresh)
     summary = summarise(project, config, paths.run, journal.records, failure)

@@ -96,7 +96,7 @@ def test_parts_give_the_artifacts_of_one_task(execute: Callable[..., Journal]) -
     assert sorted(record.name for record in records)[::3] == ["ingest-merge", "ingest-plan"]
     assert sum(record.name.startswith("ingest-part") for record in records) == 2
     merged = next(record for record in records if record.name == "ingest-merge")
-    assert merged.artifacts.keys() == whole.artifacts.keys() == {"images", "table", "rejected"}
+    assert merged.artifacts.keys() == whole.artifacts.keys() > {"images", "table", "rejected"}
     for name, path in whole.artifacts.items():
         assert contents(merged.artifacts[name]) == contents(path)
 

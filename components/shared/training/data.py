@@ -1,6 +1,5 @@
 """Batches of decoded images and labels from RecordIO."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,7 +151,7 @@ class TrainingData:
         self.task: Task = task
         self.classes = records.classes
         self.fingerprint = records.fingerprint
-        self.digest = records_digest(folder)
+        self.digest = records.digest()
         self.train = ImageRecords(records, "train", size)
         self.val = ImageRecords(records, "val", size)
         self.counts = {"train": len(self.train), "val": len(self.val)}
@@ -201,11 +200,3 @@ def _targets(labels: Sequence[npt.NDArray[np.float32]], task: Task) -> Targets:
     if task == "detect":
         return [torch.from_numpy(detection_boxes(label).copy()) for label in labels]
     return torch.tensor([int(label[0]) for label in labels], dtype=torch.int64)
-
-
-def records_digest(folder: Path) -> str:
-    """Return a SHA-256 over the metadata and indices of training and validation records."""
-    total = hashlib.sha256()
-    for name in ("meta.json", "train.idx", "val.idx"):
-        total.update((folder / name).read_bytes())
-    return total.hexdigest()

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import simplejpeg  # type: ignore[import-untyped]
+import simplejpeg
 
 from components.im2rec.config import Im2RecSection
 from components.im2rec.resize import Encoded, fitted, resized
