@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -162,11 +163,6 @@ def _nested(key: str, value: object) -> dict[str, Any]:
     return {first: _nested(rest, value) if dot else value}
 
 
-def is_remote(uri: str) -> bool:
-    """Tell whether a source address is elsewhere than in this machine's files."""
-    return uri.startswith(("http://", "https://", "s3://"))
-
-
 def local_paths(project: Project) -> dict[str, Path]:
     """Return the files and folders of this machine that a config names, by key."""
     named = {
@@ -176,9 +172,9 @@ def local_paths(project: Project) -> dict[str, Path]:
         "train.weights": project.train.weights if is_weights_file(project.train.weights) else "",
     }
     return {
-        key: Path(text.removeprefix("file://"))
+        key: Path(unquote(urlsplit(text).path) if text.startswith("file://") else text)
         for key, text in named.items()
-        if text and not is_remote(text)
+        if text and ("://" not in text or text.startswith("file://"))
     }
 
 

@@ -22,6 +22,7 @@ from components.ingest.component import ingest_plan as ingest_plan_step
 from components.ingest.source_version import source_version
 from components.predict.component import predict as predict_step
 from components.register.component import register as register_step
+from components.shared.errors import UserError
 from components.shared.images import AWS, DATA, RECORDIO, TRAINER
 from components.split.component import split as split_step
 from components.train.component import train as train_step
@@ -30,6 +31,8 @@ from components.validate.component import validate as validate_step
 from pipelines.config import Project, local_paths
 from pipelines.images import owner, reference
 from pipelines.placement import PlacementSection, place
+
+_LARGEST_PROFILE = 100_000  # characters: parameters travel on a command line of 128 KiB
 
 # What acts on the world must act again when the run does.
 UNCACHED = ("register", "deploy")
@@ -77,7 +80,15 @@ def arguments(project: Project, baseline: str = "") -> dict[str, Any]:
 def _named_baseline(project: Project) -> str:
     """Return the profile in a local file that the config names, so that an edit of it counts."""
     path = local_paths(project).get("validate.drift.baseline")
-    return path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""
+    if path is None:
+        return ""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"validate.drift.baseline: {path}: cannot be read: {error}") from None
+    if len(text) > _LARGEST_PROFILE:
+        raise UserError(f"validate.drift.baseline: {path}: too large for a profile of validate's")
+    return text
 
 
 def _weights_version(project: Project) -> str:

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from components.shared.cores import usable_cores
 
@@ -67,10 +67,12 @@ def _map_in_processes(
     # keeps the environment, credentials among it, of the moment it was first used.
     context = multiprocessing.get_context("spawn")
     waiting: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # Each process gets the function once: what it holds (an open archive) is not made anew for
+    # every chunk.
+    with ProcessPoolExecutor(workers, context, _keep, (function,)) as pool:
         try:
             for chunk in chunks:
-                waiting.append(pool.submit(function, chunk))
+                waiting.append(pool.submit(_call_kept, chunk))
                 if len(waiting) >= workers * _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -78,3 +80,14 @@ def _map_in_processes(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+_kept: list[Callable[[Any], Any]] = []  # in a worker process: its function
+
+
+def _keep(function: Callable[[Any], Any]) -> None:
+    _kept[:] = [function]
+
+
+def _call_kept(chunk: Any) -> Any:
+    return _kept[0](chunk)

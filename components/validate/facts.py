@@ -167,9 +167,19 @@ def _rejected(path: Path) -> tuple[dict[str, int], int]:
         # Grouped by what went wrong: what it was found in differs from row to row.
         reasons.update(text.split(":")[0].split("(")[0].strip() for text in texts)
         whole = [
-            one.split("#")[0]
+            _file(one, text)
             for one, text in zip(where, texts, strict=True)
             if not text.startswith(_BOX_SET_ASIDE)
         ]
         files.append(np.unique(pd.util.hash_array(np.array(whole, object), categorize=False)))
     return dict(reasons.most_common()), np.unique(np.concatenate(files)).size
+
+
+def _file(path: str, reason: str) -> str:
+    """Return the file that a rejected row is about: many rows of one list of annotations are one.
+
+    An image's own name may hold the sign that parts a list from its row.
+    """
+    name, _, _ = path.partition("#")
+    is_list = name.endswith((".csv", ".json", ".xml"))
+    return name if is_list and not reason.endswith("of this id") else path

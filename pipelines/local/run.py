@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from components.shared.errors import UserError
 from components.shared.files import write_text
@@ -67,14 +67,16 @@ def run_local(
         runner: `venv` or `docker`.
         fresh: redo every step, whatever the cache holds.
     """
+    _make_download_folder(project)
     paths = RunPaths.create(runs, project.project)
+    settings = arguments(project, _accepted_profile(paths))
     paths.point_latest_here()
     (paths.run / "config.yaml").write_text(project.to_yaml(), encoding="utf-8")
     parts = project.placement.parts
     # In parts, ingest is a plan, the parts and a merge.
     journal = Journal(steps=len(STEP_IMAGES) + (parts + 1 if parts > 1 else 0))
     journal.say(f"run {paths.run}")
-    failure = _execute(project, paths, journal, runner, fresh)
+    failure = _execute(project, settings, paths, journal, runner, fresh)
     summary = summarise(project, config, paths.run, journal.records, failure)
     write_page(summary, paths.run, journal.records)
     write_summary(summary, paths.run)
@@ -84,8 +86,22 @@ def run_local(
     return summary
 
 
+def _make_download_folder(project: Project) -> None:
+    folder = project.ingest.download_folder
+    try:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"ingest.download_folder: {folder}: {error.strerror}") from None
+
+
 def _execute(
-    project: Project, paths: RunPaths, journal: Journal, runner: str, fresh: bool
+    project: Project,
+    settings: dict[str, Any],
+    paths: RunPaths,
+    journal: Journal,
+    runner: str,
+    fresh: bool,
 ) -> Failure | None:
     env = {
         "SIGHTLINE_CHECKPOINTS": str(paths.project / "checkpoints"),
@@ -95,9 +111,7 @@ def _execute(
     mounts = {paths.root: False}
     mounts |= dict.fromkeys(local_paths(project).values(), True)
     if project.ingest.download_folder:
-        downloads = Path(project.ingest.download_folder)
-        downloads.mkdir(parents=True, exist_ok=True)
-        mounts[downloads] = False
+        mounts[Path(project.ingest.download_folder)] = False
     session = Session(journal, paths.run / "logs", env, mounts)
     pipeline = build(project.placement)
     (paths.run / "logs").mkdir()
@@ -109,7 +123,7 @@ def _execute(
     ):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop like Ctrl-C's
         try:
-            pipeline(**arguments(project, _accepted_profile(paths)))
+            pipeline(**settings)
         except RuntimeError as error:
             return _failure(journal, str(error), paths.run / "logs" / "kfp.log")
         except KeyboardInterrupt:

@@ -158,6 +158,11 @@ def test_a_relative_source_is_resolved_against_the_users_folder(
     check_paths(project)
 
 
+def test_a_file_address_is_read_as_one(config: Path) -> None:
+    project = load(config, ["ingest.format=voc", "ingest.uri=file:///tmp/my%20data"])
+    assert project.ingest.uri == "/tmp/my data"  # noqa: S108
+
+
 def test_a_missing_source_is_named(config: Path) -> None:
     project = load(config, ["ingest.format=voc", "ingest.uri=/nowhere/at/all"])
     with pytest.raises(UserError, match=r"ingest\.uri: /nowhere/at/all does not exist"):

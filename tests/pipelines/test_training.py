@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from components.shared.errors import UserError
 from pipelines.config import Project, load
 from pipelines.placement import GPU_STEPS, PlacementSection
 from pipelines.training import STEP_IMAGES, arguments, compile_pipeline
@@ -111,3 +112,16 @@ def test_a_changed_setting_changes_only_its_own_parameter(project: Project) -> N
     )
     before, after = arguments(project), arguments(changed)
     assert {key for key in before if before[key] != after[key]} == {"evaluate", "config_text"}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 200_000])
+def test_a_file_that_is_no_profile_is_refused(
+    project: Project, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "profile.json"
+    path.write_bytes(content)
+    drift = project.validate_.drift.model_copy(update={"baseline": str(path)})
+    section = project.validate_.model_copy(update={"drift": drift})
+    changed = project.model_copy(update={"validate_": section})
+    with pytest.raises(UserError, match=r"validate\.drift\.baseline: .*profile\.json"):
+        arguments(changed)

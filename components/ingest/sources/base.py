@@ -1,5 +1,6 @@
 """What a source of files is, wherever they lie."""
 
+import errno
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +12,12 @@ Item = TypeVar("Item")
 
 # What reading a damaged file or archive member raises.
 DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+# What no file is to blame for: a disk or a network share that fails, a process out of files or
+# memory. Taking it for damage would lose good images.
+MACHINE_FAULTS = frozenset(
+    {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT, errno.ENOMEM}
+)
 
 MAX_READ = 512 * 1024 * 1024  # bytes of one file held in memory
 _PIECE = 1024 * 1024
@@ -108,4 +115,6 @@ def _read_one(load: Callable[[Sequence[Item]], Iterator[bytes]], item: Item) -> 
     try:
         return next(load([item]))
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
+            raise
         return Unread(f"cannot be read: {error}")

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from components.ingest.sources.base import Member, PassOver, bounded_read, ignore
+from components.ingest.sources.base import (
+    MACHINE_FAULTS,
+    Member,
+    PassOver,
+    bounded_read,
+    ignore,
+)
 from components.ingest.sources.hidden import is_visible
 
 _KINDS = {
@@ -33,6 +39,8 @@ class FolderSource:
             try:
                 yield from self._list(prefix, linked, waiting, pass_over)
             except OSError as error:
+                if error.errno in MACHINE_FAULTS:
+                    raise
                 pass_over(prefix.rstrip("/"), f"folder cannot be listed: {error.strerror}")
 
     def _list(
