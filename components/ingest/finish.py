@@ -10,6 +10,7 @@ from components.ingest.catalogue import Catalogue
 from components.ingest.config import IngestSection
 from components.ingest.content import EqualImages
 from components.ingest.notes import PHRASES
+from components.ingest.sources.base import shown
 from components.shared.errors import UserError
 from components.shared.files import written_aside
 from components.shared.shards import ShardWriter, iter_images, shard_paths
@@ -103,6 +104,6 @@ def _report(section: IngestSection, written: int, set_aside: int, catalogue: Cat
     examples = "; ".join(f"{path}: {reason}" for path, reason in islice(catalogue.rejected(), 3))
     left_out = ", ".join(f"{number:,} {what}" for what, number in sorted(catalogue.tally.items()))
     raise UserError(
-        f"ingest.uri: {section.uri}: no image can be used; set aside: {examples or 'none'}; "
+        f"ingest.uri: {shown(section.uri)}: no image can be used; set aside: {examples or 'none'}; "
         f"left out on purpose: {left_out or 'none'}; check ingest.format and the filters"
     )

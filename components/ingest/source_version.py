@@ -52,7 +52,10 @@ def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
         yield path.name, path.stat()
         return
     for folder, subfolders, names in os.walk(path):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in subfolders:
+            link = Path(folder, name)
+            if link.is_symlink():  # walked to where it leads, if that is inside
+                yield f"{link.relative_to(path)} -> {link.readlink()}", link.lstat()
         for name in names:
             file = Path(folder, name)
             if not name.startswith(".") and file.is_file():

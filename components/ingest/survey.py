@@ -13,7 +13,7 @@ from components.ingest.formats.base import Format, Scan
 from components.ingest.formats.registry import format_for
 from components.ingest.records import Record
 from components.ingest.select import select_records
-from components.ingest.sources.base import Source
+from components.ingest.sources.base import Source, shown
 from components.ingest.sources.locate import open_source
 from components.shared.errors import UserError
 from components.shared.parallel import worker_count
@@ -71,7 +71,7 @@ def _files(section: IngestSection, catalogue: Catalogue) -> Iterator[Source]:
     with open_source(section) as source:
         members = list_members(source, section, catalogue)
         if section.format != "synthetic" and not catalogue.add_files(members):
-            raise UserError(f"ingest.uri: {section.uri}: holds no file")
+            raise UserError(f"ingest.uri: {shown(section.uri)}: holds no file")
         yield source
 
 
@@ -82,4 +82,4 @@ def _classes(chosen: Format, scan: Scan) -> tuple[str, ...]:
             f"ingest.classes: format '{scan.section.format}' has no classes for task "
             f"'{scan.task}'; leave ingest.classes out"
         )
-    return chosen_classes(scan.section.classes, known, scan.section.uri)
+    return chosen_classes(scan.section.classes, known, shown(scan.section.uri))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -82,7 +83,11 @@ class HttpFile:
         except _USELESS as error:
             raise UserError(f"{self.name}: {type(error).__name__}; check ingest.uri") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise TransientError(str(error) or type(error).__name__) from None
+            # Its text may quote the address, and with it a signature.
+            text = str(error).replace(self.key, self.name)
+            secret = urlsplit(self.key).query
+            text = text.replace(f"?{secret}", "?...") if secret else text
+            raise TransientError(text or type(error).__name__) from None
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

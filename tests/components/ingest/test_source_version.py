@@ -60,3 +60,13 @@ def test_an_edited_list_of_images_to_take(write: Any) -> None:
     before = source_version(listed)
     (folder / "ids.txt").write_bytes(b"2\n")
     assert before != source_version(listed) != _version("s3://bucket/x")
+
+
+def test_a_link_that_leads_elsewhere(write: Any) -> None:
+    folder = write({".v1/1.jpg": b"1", ".v2/1.jpg": b"22"})
+    link = folder / "cat"
+    link.symlink_to(".v1")
+    before = _version(folder)
+    link.unlink()
+    link.symlink_to(".v2")
+    assert _version(folder) != before

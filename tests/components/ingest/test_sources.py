@@ -1,19 +1,23 @@
 """Sources on this machine: what is listed, and what is passed over with a reason."""
 
+import errno
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.ingest.config import IngestSection
-from components.ingest.sources.base import read
+from components.ingest.sources.base import read, read_each
 from components.ingest.sources.hidden import HIDDEN, SYSTEM_FILES
+from components.ingest.sources.http import HttpFile
 from components.ingest.sources.local import FolderSource
 from components.ingest.sources.locate import open_source
+from components.ingest.sources.retry import TransientError
 from components.shared.errors import UserError
 
 
@@ -149,3 +153,22 @@ def test_addresses_that_lead_nowhere(uri: str, message: str, tmp_path: Path) -> 
     section = IngestSection(format="folders", uri=uri, download_folder=str(tmp_path))
     with pytest.raises(UserError, match=message):
         open_source(section).__enter__()
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.EMFILE])
+def test_a_disk_that_fails_is_no_damaged_file(fault: int) -> None:
+    def load(_: object) -> Iterator[bytes]:
+        raise OSError(fault, os.strerror(fault))
+
+    with pytest.raises(OSError, match=os.strerror(fault)):
+        read_each(load, ["a.jpg", "b.jpg"])
+
+
+def test_an_address_that_is_signed_stays_out_of_messages() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    file = HttpFile(f"http://127.0.0.1:{port}/a.zip?X-Sig=SECRET")
+    with pytest.raises(TransientError) as caught, file.open(0, ""):
+        pass
+    assert "SECRET" not in str(caught.value)

@@ -276,6 +276,16 @@ def test_the_share_set_aside_counts_files_not_boxes(
         run(paths, max_rejected_share=0.19)
 
 
+def test_an_images_own_name_may_hold_the_sign_of_a_lists_row(
+    classify_rows: list[dict[str, Any]], write_data: WriteData
+) -> None:
+    images = [(f"scan #{i}.jpg", "cannot be decoded: truncated") for i in range(3)]
+    rows = [(f"detections.csv#row{i}", "its image is not in the source") for i in range(30)]
+    asked = [("ids.csv#7", "the source has no annotated image of this id")]
+    paths = write_data(classify_rows, "classify", ("cat", "dog"), images + rows + asked)
+    assert run(paths)["few_rejected"]["observed"] == "0.2"  # five beside twenty
+
+
 def test_batches_add_up(
     detect_rows: list[dict[str, Any]], write_data: WriteData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
