@@ -137,8 +137,10 @@ def test_a_file_that_is_no_version_is_refused(make_release: MakeRelease, tmp_pat
         deploy(DeploySection(), release, tmp_path / "endpoint")
 
 
+# A shell's background jobs ignore SIGINT, and what they start inherits that: not so here.
 _STEP = """
-import pathlib, sys
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from components.deploy.config import DeploySection
 from components.deploy.deploy import Release, deploy
 deploy(DeploySection(smoke_images=12), Release(*map(pathlib.Path, sys.argv[1:5])),
