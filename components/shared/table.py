@@ -159,13 +159,15 @@ def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str
         yield chunk
 
 
-def iter_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows in batches of at most `ROW_GROUP`, one in memory at a time."""
+def iter_batches(
+    path: Path, columns: Sequence[str] | None = None, size: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in batches of at most `size` (or `ROW_GROUP`), one in memory at a time."""
     names = list(columns) if columns is not None else None
     # Pre-buffering would read the whole file first. In one thread, because several are hardly
     # faster here, and each keeps what it has used of the memory.
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=ROW_GROUP, columns=names, use_threads=False)
+        yield from file.iter_batches(batch_size=size or ROW_GROUP, columns=names, use_threads=False)
 
 
 def iter_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

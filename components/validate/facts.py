@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from components.shared.table import iter_batches
 from components.shared.task import Task
 
 BATCH: Final = 20_000  # rows checked at a time; bounds the memory
@@ -79,10 +80,8 @@ def gather(
 
 
 def batches(table: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the table in batches of rows."""
-    # Without reading ahead, and in one thread: each keeps what it has used of the memory.
-    with pq.ParquetFile(table, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False)
+    """Yield the table in batches of the rows that are checked at a time."""
+    return iter_batches(table, columns, BATCH)
 
 
 def rows_at(table: Path, rows: NDArray[np.int64], columns: list[str]) -> pa.Table:
