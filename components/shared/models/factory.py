@@ -23,7 +23,7 @@ def create_model(
 
     Args:
         name: a detector (`ssd_resnet50`, `fcos_resnet18`) for detect; `resnet18`, `resnet34`,
-            `resnet50` or `resnet_small` for classify and count.
+            `resnet50` or `resnet9` for classify and count.
         task: what it is to answer.
         outputs: classes (detect, classify), or the largest count plus one (count).
         image_size: edge of the square images it will see, pixels.

@@ -9,7 +9,7 @@ from components.shared.config import Section
 from components.shared.task import Axis
 
 Model = Literal[
-    "resnet18", "resnet34", "resnet50", "resnet_small",  # classify and count
+    "resnet18", "resnet34", "resnet50", "resnet9",  # classify and count
     "ssd_resnet50", "fcos_resnet18",  # detect
 ]  # fmt: skip
 

@@ -124,7 +124,7 @@ def make_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 
     def make(task: Task = "classify", seed: int = 0) -> Path:
         path = tmp_path_factory.mktemp("model") / "model.tar.gz"
-        name, size = ("fcos_resnet18", 64) if task == "detect" else ("resnet_small", 32)
+        name, size = ("fcos_resnet18", 64) if task == "detect" else ("resnet9", 32)
         classes = ("dark", "light")
         outputs = 4 if task == "count" else 2
         torch.manual_seed(seed)

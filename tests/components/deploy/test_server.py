@@ -77,9 +77,7 @@ def test_it_serves_until_told_to_stop_and_answers_what_is_under_way(
     assert answer.headers["X-Sightline-Model-Version"] == ping.json()["version"]
     assert broken.status_code == 400
     assert process.returncode == 0
-    assert re.fullmatch(
-        rf"serving resnet_small \(classify, [0-9a-f]{{12}}\) at {address}\n", output
-    )
+    assert re.fullmatch(rf"serving resnet9 \(classify, [0-9a-f]{{12}}\) at {address}\n", output)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ DrawRecords = Callable[..., Path]
 def trained(records: Path, task: Task, folder: Path) -> Path:
     model = folder / "model.tar.gz"
     section = TrainSection(
-        model="fcos_resnet18" if task == "detect" else "resnet_small",
+        model="fcos_resnet18" if task == "detect" else "resnet9",
         image_size=64 if task == "detect" else 16,
         epochs=1,
         batch_size=8,

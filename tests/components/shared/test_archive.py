@@ -16,7 +16,7 @@ from components.shared.models import create_model
 @pytest.fixture
 def card() -> ModelCard:
     return ModelCard(
-        name="resnet_small",
+        name="resnet9",
         task="classify",
         classes=("cat", "dög"),
         outputs=2,
@@ -29,7 +29,7 @@ def card() -> ModelCard:
         metrics={"loss": 0.25, "accuracy": 0.9},
         epoch=3,
         seed=1,
-        settings={"model": "resnet_small", "weights": "none"},
+        settings={"model": "resnet9", "weights": "none"},
         data={"fingerprint": "ab", "train": 8, "val": 4},
         libraries={"torch": torch.__version__},
     )
@@ -38,7 +38,7 @@ def card() -> ModelCard:
 @pytest.fixture
 def weights() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    network = create_model("resnet_small", "classify", outputs=2, image_size=32)
+    network = create_model("resnet9", "classify", outputs=2, image_size=32)
     return dict(network.state_dict())
 
 

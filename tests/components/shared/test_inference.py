@@ -16,7 +16,7 @@ from components.shared.task import Axis, Task
 from components.shared.transforms import MEAN, STD, normalize, read_images
 
 CLASSES = {"classify": ("cat", "dog", "owl"), "count": (), "detect": ("cell", "platelet")}
-MODELS = {"classify": "resnet_small", "count": "resnet18", "detect": "fcos_resnet18"}
+MODELS = {"classify": "resnet9", "count": "resnet18", "detect": "fcos_resnet18"}
 
 
 def encode(color: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> bytes:
@@ -167,7 +167,7 @@ def test_a_bad_image_is_named(make: Callable[[Task], Predictor]) -> None:
 def test_weights_of_another_model_are_refused() -> None:
     found = archive("classify")
     without = {name: value for name, value in found.weights.items() if name != "head.bias"}
-    with pytest.raises(UserError, match="do not fit its model resnet_small"):
+    with pytest.raises(UserError, match="do not fit its model resnet9"):
         Predictor(Archive(found.card, without, found.sha256), torch.device("cpu"))
 
 

@@ -12,7 +12,7 @@ from components.shared.training.config import TrainSection
 from components.train.train import train
 
 DrawRecords = Callable[..., Path]
-SECTION = TrainSection(model="resnet_small", image_size=24, epochs=3, batch_size=8)
+SECTION = TrainSection(model="resnet9", image_size=24, epochs=3, batch_size=8)
 
 
 def run(
@@ -37,7 +37,7 @@ def test_gives_a_model_that_answers_and_a_report(draw_records: DrawRecords, tmp_
     assert metrics["epochs_trained"] == 4
 
     card = read_archive(tmp_path / "model.tar.gz").card
-    assert (card.name, card.task, card.classes) == ("resnet_small", "classify", ("red", "blue"))
+    assert (card.name, card.task, card.classes) == ("resnet9", "classify", ("red", "blue"))
     assert card.metrics["accuracy"] == metrics["val_accuracy"]
     assert card.settings["epochs"] == 4
     assert card.data == {"fingerprint": "drawn-classify", "train": 32, "val": 16}

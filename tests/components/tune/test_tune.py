@@ -16,7 +16,7 @@ from components.tune.config import RangeSection, TuneSection
 from components.tune.tune import tune
 
 DrawRecords = Callable[..., Path]
-OWN = TrainSection(model="resnet_small", image_size=16, epochs=12, batch_size=8, step_epochs=[6])
+OWN = TrainSection(model="resnet9", image_size=16, epochs=12, batch_size=8, step_epochs=[6])
 SPACE = {"learning_rate": RangeSection(low=1e-4, high=1e-2, log=True)}
 
 

@@ -1,7 +1,7 @@
 import torch
 
 from components.shared.models import Classifier, Counter, expected_count
-from components.shared.models.small_resnet import SmallResNet
+from components.shared.models.resnet9 import ResNet9
 
 
 def test_expected_count_is_the_mean_of_the_distribution() -> None:
@@ -10,7 +10,7 @@ def test_expected_count_is_the_mean_of_the_distribution() -> None:
 
 
 def test_a_counter_finds_far_counts_worse_than_near_ones() -> None:
-    counter = Counter(SmallResNet(0, width=8), outputs=6)
+    counter = Counter(ResNet9(0, width=8), outputs=6)
     truth = torch.nn.functional.one_hot(torch.tensor([0, 0]), 6).float()
     # Both put nine tenths on a wrong count: 1 in the first row, 5 in the second.
     near_and_far = torch.tensor([[0.1, 0.9, 0, 0, 0, 0], [0.1, 0, 0, 0, 0, 0.9]])
@@ -22,7 +22,7 @@ def test_a_counter_finds_far_counts_worse_than_near_ones() -> None:
 
 
 def test_the_right_distribution_has_the_lowest_loss() -> None:
-    counter = Counter(SmallResNet(0, width=8), outputs=4)
+    counter = Counter(ResNet9(0, width=8), outputs=4)
     target = torch.tensor([[0.2, 0.5, 0.2, 0.1]])
     logits = torch.zeros(1, 4, requires_grad=True)
     optimizer = torch.optim.Adam([logits], 0.05)

@@ -13,7 +13,7 @@ def make(name: str, task: Task, size: int = 64, frozen_stages: int = 0) -> Netwo
     return create_model(name, task, outputs=3, image_size=size, frozen_stages=frozen_stages)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet_small"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet9"])
 @pytest.mark.parametrize("task", ["classify", "count"])
 def test_classifiers_answer_with_one_distribution_an_image(name: str, task: Task) -> None:
     network = make(name, task).eval()
@@ -46,8 +46,8 @@ def test_a_model_that_does_not_serve_the_task_is_refused(
 
 def test_small_images_keep_their_resolution_longest_in_the_small_network() -> None:
     images = torch.randn(1, 3, 32, 32)
-    small, large = make("resnet_small", "classify"), make("resnet18", "classify").eval()
-    assert small.backbone(images)[-1].shape[-1] == 8
+    small, large = make("resnet9", "classify"), make("resnet18", "classify").eval()
+    assert small.backbone(images)[-1].shape[-1] == 4
     assert large.backbone(images)[-1].shape[-1] == 1
 
 
@@ -68,8 +68,8 @@ def step(network: Network, size: int) -> None:
         ("resnet18", 0, [], ["conv1", "bn1", "layer1", "layer4"]),
         ("resnet18", 2, ["conv1", "bn1", "layer1"], ["layer2", "layer3", "layer4"]),
         ("resnet18", 5, ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"], []),
-        ("resnet_small", 2, ["stem", "layer1"], ["layer2", "layer3"]),
-        ("resnet_small", 5, ["stem", "layer1", "layer2", "layer3"], []),
+        ("resnet9", 2, ["stem", "layer1"], ["layer2", "layer3"]),
+        ("resnet9", 5, ["stem", "layer1", "layer2", "layer3"], []),
     ],
 )
 def test_frozen_stages_stay_as_they_are_statistics_included(

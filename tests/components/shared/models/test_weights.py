@@ -64,7 +64,7 @@ def test_a_pickle_is_not_run(tmp_path: Path, body: Backbone) -> None:
     ("model", "weights", "message"),
     [
         ("resnet18", "IMAGENET", "expected none, IMAGENET1K_V1"),
-        ("resnet_small", "IMAGENET1K_V1", "torchvision has none for this model"),
+        ("resnet9", "IMAGENET1K_V1", "torchvision has none for this model"),
         ("resnet18", "missing.pth", "no such file"),
     ],
 )

@@ -19,7 +19,7 @@ from components.shared.training.settings import override
 
 SIZE = 24
 SMALL = TrainSection(
-    model="resnet_small",
+    model="resnet9",
     image_size=SIZE,
     epochs=4,
     batch_size=8,
