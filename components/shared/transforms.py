@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,8 +38,29 @@ class ImageError(UserError):
         return type(self), (self.index, self.reason)
 
 
-def read_image(data: bytes, size: int) -> Tensor:
-    """Decode an image and fit it to the model's square.
+class Window(NamedTuple):
+    """A part of an image, in shares of its width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def of(self, pixels: Tensor) -> Tensor:
+        """Return this part of an image (3, H, W), at least one pixel."""
+        height, width = pixels.shape[-2:]
+        top = min(round(self.top * height), height - 1)
+        left = min(round(self.left * width), width - 1)
+        bottom = max(top + 1, round((self.top + self.height) * height))
+        right = max(left + 1, round((self.left + self.width) * width))
+        return pixels[:, top:bottom, left:right]
+
+
+WHOLE: Final = Window(0, 0, 1, 1)
+
+
+def read_image(data: bytes, size: int, window: Window = WHOLE) -> Tensor:
+    """Decode an image and fit it, or a part of it, to the model's square.
 
     EXIF orientation is applied. The aspect ratio is not kept: nothing at the edges is lost, and
     normalized boxes stay as they are.
@@ -48,6 +68,7 @@ def read_image(data: bytes, size: int) -> Tensor:
     Args:
         data: encoded bytes of any format that Pillow reads.
         size: edge in pixels.
+        window: the part to show.
 
     Returns:
         RGB, uint8 (3, size, size).
@@ -55,23 +76,47 @@ def read_image(data: bytes, size: int) -> Tensor:
     Raises:
         UnreadableImageError: saying what is wrong with the image.
     """
-    pixels = _decode(data)
+    pixels = window.of(_decode(data))
     if pixels.shape[-2:] == (size, size):
         return pixels
     resized: Tensor = transforms.resize(pixels, [size, size], antialias=True)
     return resized
 
 
-def read_images(images: Sequence[bytes], size: int, pool: ThreadPoolExecutor | None) -> Tensor:
-    """Decode a batch: uint8 (N, 3, size, size). Threads help, as decoding lets them run.
+def read_images(
+    images: Sequence[bytes],
+    size: int,
+    pool: ThreadPoolExecutor | None,
+    windows: Sequence[Window] | None = None,
+) -> Tensor:
+    """Decode a batch. Threads help, as decoding lets them run.
+
+    Args:
+        images: encoded.
+        size: edge in pixels.
+        pool: threads to decode in, or None.
+        windows: the part of each image to show; None: the whole.
+
+    Returns:
+        uint8 (N, 3, size, size), channels last in memory, as models compute.
 
     Raises:
         ImageError: for the first image that cannot be decoded.
     """
-    read = partial(_read_one, size=size)
-    each = enumerate(images)
-    decoded = list(pool.map(read, each) if pool else map(read, each))
-    return torch.stack(decoded) if decoded else torch.empty(0, 3, size, size, dtype=torch.uint8)
+    batch = torch.empty(
+        len(images), 3, size, size, dtype=torch.uint8, memory_format=torch.channels_last
+    )
+
+    def read(index: int) -> None:
+        window = windows[index] if windows else WHOLE
+        try:
+            batch[index] = read_image(images[index], size, window)
+        except UnreadableImageError as error:
+            raise ImageError(index, str(error)) from None
+
+    for _ in pool.map(read, range(len(images))) if pool else map(read, range(len(images))):
+        pass
+    return batch
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -82,14 +127,6 @@ def normalize(images: Tensor) -> Tensor:
     mean = torch.tensor(MEAN, device=images.device).mul(255).view(1, 3, 1, 1)
     std = torch.tensor(STD, device=images.device).mul(255).view(1, 3, 1, 1)
     return images.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
-
-
-def _read_one(numbered: tuple[int, bytes], size: int) -> Tensor:
-    index, data = numbered
-    try:
-        return read_image(data, size)
-    except UnreadableImageError as error:
-        raise ImageError(index, str(error)) from None
 
 
 def _decode(data: bytes) -> Tensor:

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from components.shared.augmentation.config import Operations
 from components.shared.cores import usable_cores
 from components.shared.errors import UserError
 from components.shared.progress import progress
 from components.shared.recordio import RecordReader, RecordSet, detection_boxes
 from components.shared.task import Split, Task
 from components.shared.training.seeds import generator
-from components.shared.transforms import ImageError, read_images
+from components.shared.training.windows import draw_window
+from components.shared.transforms import ImageError, Window, read_images
 
 CACHE_BYTES: Final = 2 << 30  # decoded images kept in memory, all splits together
 
@@ -69,10 +71,13 @@ class ImageRecords(Dataset[Batch]):
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """Return a batch."""
         if self._cache is None:
-            images, labels = self._read(indices, None)
-        else:
-            images = self._cache[torch.as_tensor(indices)]
-            labels = [self._labels[index] for index in indices]
+            return self.read(indices)
+        labels = [self._labels[index] for index in indices]
+        return self._cache[torch.as_tensor(indices)], _targets(labels, self._task)
+
+    def read(self, indices: Sequence[int], windows: Sequence[Window] | None = None) -> Batch:
+        """Return a batch that is decoded anew, of each image the part that its window shows."""
+        images, labels = self._read(indices, None, windows)
         return images, _targets(labels, self._task)
 
     def labels(self) -> npt.NDArray[np.float32]:
@@ -81,17 +86,42 @@ class ImageRecords(Dataset[Batch]):
         return np.array([label[0] for label in each], dtype=np.float32)
 
     def _read(
-        self, indices: Sequence[int], pool: ThreadPoolExecutor | None
+        self,
+        indices: Sequence[int],
+        pool: ThreadPoolExecutor | None,
+        windows: Sequence[Window] | None = None,
     ) -> tuple[Tensor, list[npt.NDArray[np.float32]]]:
         found = [self._reader[index] for index in indices]
         try:
-            images = read_images([record.image for record in found], self._size, pool)
+            images = read_images([record.image for record in found], self._size, pool, windows)
         except ImageError as error:
             raise UserError(
                 f"{self._split} record {indices[error.index]}: {error.reason}; "
                 "run the steps from ingest again"
             ) from None
         return images, [record.label for record in found]
+
+
+class RandomWindows(Dataset[Batch]):
+    """Training images of which a part is shown, drawn anew each epoch.
+
+    Where images are decoded anew too, this beats a crop of the fitted ones: the window has the
+    detail of the original, and it is cut by the processes that read.
+    """
+
+    def __init__(self, images: ImageRecords, section: Operations, seed: int) -> None:
+        self._images = images
+        self._section = section
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitems__(self, draws: Sequence[tuple[int, int]]) -> Batch:
+        """Return a batch, for pairs of index and epoch."""
+        chances = [generator(self._seed, "window", epoch, index) for index, epoch in draws]
+        windows = [draw_window(self._section, chance) for chance in chances]
+        return self._images.read([index for index, _ in draws], windows)
 
 
 class Shuffled(Sampler[int]):
@@ -115,6 +145,25 @@ class Shuffled(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         chance = generator(self._seed, "order", self._epoch)
         yield from torch.randperm(self._length, generator=chance).tolist()
+
+
+class ShuffledDraws(Sampler[tuple[int, int]]):
+    """The pairs of index and epoch that `RandomWindows` takes."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self._order = Shuffled(length, seed)
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this."""
+        self._epoch = epoch
+        self._order.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((index, self._epoch) for index in self._order)
 
 
 class TrainingData:
@@ -160,22 +209,38 @@ class TrainingData:
             self.val.cache()
         self.outputs = len(self.classes) if task != "count" else int(self.train.labels().max()) + 1
 
-    def train_loader(self, batch_size: int, workers: int, seed: int) -> DataLoader[Batch]:
+    def crops_while_reading(self, section: Operations) -> bool:
+        """Tell whether `train_loader` crops, so that nobody else must."""
+        crops = section.crop_scale < 1 and section.pad == 0  # a shifted one needs the whole image
+        return crops and self.task != "detect" and not self.train.is_cached
+
+    def train_loader(
+        self, batch_size: int, workers: int, seed: int, section: Operations
+    ) -> DataLoader[Batch]:
         """Return shuffled training batches, all of the same size where there are enough images.
 
         A small last batch would have noisy statistics in batch normalisation.
+
+        Args:
+            batch_size: images.
+            workers: processes, where images are decoded anew; -1: by cores.
+            seed: of the order, and of what is cropped while reading.
+            section: changes to be made to training images; see `crops_while_reading`.
         """
-        sampler = Shuffled(len(self.train), seed)
-        drop = len(self.train) >= batch_size
-        return _loader(self.train, workers, batch_size=batch_size, sampler=sampler, drop_last=drop)
+        options = {"batch_size": batch_size, "drop_last": len(self.train) >= batch_size}
+        count = _workers(self.train, workers)
+        if self.crops_while_reading(section):
+            draws = ShuffledDraws(len(self.train), seed)
+            windows = RandomWindows(self.train, section, seed)
+            return _loader(windows, count, sampler=draws, **options)
+        return _loader(self.train, count, sampler=Shuffled(len(self.train), seed), **options)
 
     def val_loader(self, batch_size: int, workers: int) -> DataLoader[Batch]:
         """Return all validation batches in record order."""
-        return _loader(self.val, workers, batch_size=batch_size)
+        return _loader(self.val, _workers(self.val, workers), batch_size=batch_size)
 
 
-def _loader(images: ImageRecords, workers: int, **options: Any) -> DataLoader[Batch]:
-    count = 0 if images.is_cached else _workers(workers)
+def _loader(images: Dataset[Batch], count: int, **options: Any) -> DataLoader[Batch]:
     return DataLoader(
         images,
         num_workers=count,
@@ -188,7 +253,9 @@ def _loader(images: ImageRecords, workers: int, **options: Any) -> DataLoader[Ba
     )
 
 
-def _workers(asked: int) -> int:
+def _workers(images: ImageRecords, asked: int) -> int:
+    if images.is_cached:
+        return 0
     return min(usable_cores(), _MOST_WORKERS) if asked < 0 else asked
 
 

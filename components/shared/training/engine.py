@@ -133,7 +133,7 @@ def _fit(
     checkpoints: Checkpoints | None,
     on_epoch: EpochEnd | None,
 ) -> Fitted:
-    objective = objective_class(data.task)(section, data.outputs)
+    objective = objective_class(data.task)(_without_crops(section, data), data.outputs)
     pl.seed_everything(seed, workers=True, verbose=False)
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     network = create_model(
@@ -155,7 +155,7 @@ def _fit(
     trainer = _trainer(section, recorder, precision)
     trainer.fit(
         module,
-        data.train_loader(section.batch_size, section.workers, seed),
+        data.train_loader(section.batch_size, section.workers, seed, section.augment),
         data.val_loader(section.batch_size, section.workers),
         ckpt_path=newest,
         weights_only=True,
@@ -169,6 +169,14 @@ def _fit(
         precision=precision,
         device=_device_name(),
     )
+
+
+def _without_crops(section: TrainSection, data: TrainingData) -> TrainSection:
+    """Return the settings without what is done while images are read."""
+    if not data.crops_while_reading(section.augment):
+        return section
+    augment = section.augment.model_copy(update={"crop_scale": 1.0})
+    return section.model_copy(update={"augment": augment})
 
 
 def _trainer(section: TrainSection, recorder: Recorder, precision: str) -> pl.Trainer:

@@ -4,8 +4,6 @@ Works where the images are, so on a GPU the processor is left out of it. All cha
 the CPU: the same state of the generator gives the same batch on any device.
 """
 
-import math
-
 import torch
 from torch import Tensor
 from torch.distributions import Beta
@@ -17,8 +15,7 @@ from components.shared.augmentation.boxes import no_boxes
 from components.shared.augmentation.config import Operations
 from components.shared.augmentation.erasing import erase_some
 from components.shared.augmentation.pixels import change_pixels
-
-_MOST_STRETCH = 4 / 3  # of a crop: width by height, relative to the image
+from components.shared.training.windows import draw_windows
 
 
 def augment_images(images: Tensor, section: Operations, chance: torch.Generator) -> Tensor:
@@ -88,16 +85,8 @@ def _flip(images: Tensor, section: Operations, chance: torch.Generator) -> Tenso
 
 def _crop_and_shift(images: Tensor, section: Operations, chance: torch.Generator) -> Tensor:
     """Show a window of each image at full size. What lies outside is reflected in."""
-    count = len(images)
-    draws = torch.rand(6, count, generator=chance)
-    area = section.crop_scale + (1 - section.crop_scale) * draws[0]
-    # Both sides at most 1: no stretch when the whole image is to be kept.
-    stretch = torch.exp((2 * draws[1] - 1) * math.log(_MOST_STRETCH) / 2)
-    limit = area.rsqrt()
-    stretch = torch.minimum(torch.maximum(stretch, 1 / limit), limit)
-    extent = area.sqrt() * torch.stack([stretch, 1 / stretch])  # (2, N): width, height
-    centre = (2 * draws[2:4] - 1) * (1 - extent) + 2 * section.pad * (2 * draws[4:6] - 1)
-    window = torch.zeros(count, 2, 3)
+    centre, extent = draw_windows(len(images), section, chance)
+    window = torch.zeros(len(images), 2, 3)
     window[:, 0, 0], window[:, 1, 1] = extent
     window[:, :, 2] = centre.T
     grid = functional.affine_grid(window.to(images.device), list(images.shape), align_corners=False)

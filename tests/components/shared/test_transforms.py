@@ -11,7 +11,15 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from components.shared.images_io import UnreadableImageError
-from components.shared.transforms import MEAN, STD, ImageError, normalize, read_image, read_images
+from components.shared.transforms import (
+    MEAN,
+    STD,
+    ImageError,
+    Window,
+    normalize,
+    read_image,
+    read_images,
+)
 
 
 def photo(width: int = 60, height: int = 40) -> Image.Image:
@@ -145,3 +153,23 @@ def test_real_faulty_files_are_read_or_refused(shared_data: Path) -> None:
         except UnreadableImageError:
             refused.append(path.name)
     assert refused == ["00090.jpg"]  # truncated
+
+
+def test_a_window_is_cut_before_the_image_is_fitted() -> None:
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[10:20, 30:60] = (255, 0, 0)
+    data = encode(Image.fromarray(pixels), "PNG")
+    shown = read_image(data, 16, Window(left=0.5, top=0.25, width=0.5, height=0.25))
+    assert shown.shape == (3, 16, 16)
+    assert (shown[0] == 255).all()
+    assert (shown[1:] == 0).all()
+    assert read_image(data, 16, Window(1 - 1e-9, 0, 1e-9, 1)).shape == (3, 16, 16)
+
+
+def test_each_image_of_a_batch_has_its_window() -> None:
+    windows = [Window(0, 0, 0.5, 0.5), Window(0.2, 0.3, 0.4, 0.7)]
+    data = [encode(photo()), encode(photo(80, 40))]
+    batch = read_images(data, 24, None, windows)
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    for image, one, window in zip(batch, data, windows, strict=True):
+        assert torch.equal(image, read_image(one, 24, window))

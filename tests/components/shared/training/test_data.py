@@ -6,12 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from components.shared.augmentation.config import Operations
 from components.shared.errors import UserError
 from components.shared.recordio import RecordSet, RecordWriter
 from components.shared.training import data as data_module
-from components.shared.training.data import ImageRecords, Shuffled, TrainingData
+from components.shared.training.data import ImageRecords, Shuffled, ShuffledDraws, TrainingData
 
 DrawRecords = Callable[..., Path]
+
+FLIPS = Operations(horizontal_flip=0.5)
+CROPS = Operations(crop_scale=0.2)
 
 
 def test_reads_images_and_labels(draw_records: DrawRecords) -> None:
@@ -54,11 +58,44 @@ def test_more_than_memory_allows_is_read_by_workers(
     monkeypatch.setattr(data_module, "CACHE_BYTES", 1000)
     streamed = TrainingData(folder, "classify", 16)
     assert not streamed.train.is_cached
-    loader = streamed.train_loader(8, workers=1, seed=0)
+    loader = streamed.train_loader(8, 1, 0, FLIPS)
     assert loader.num_workers == 1
-    for one, other in zip(cached.train_loader(8, 0, 0), loader, strict=True):
+    for one, other in zip(cached.train_loader(8, 0, 0, FLIPS), loader, strict=True):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
+
+
+def test_what_is_read_anew_is_cropped_while_reading(
+    draw_records: DrawRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = draw_records("classify")
+    assert not TrainingData(folder, "classify", 16).crops_while_reading(CROPS)
+    monkeypatch.setattr(data_module, "CACHE_BYTES", 1000)
+    data = TrainingData(folder, "classify", 16)
+    assert data.crops_while_reading(CROPS)
+    assert not data.crops_while_reading(FLIPS)
+    assert not data.crops_while_reading(Operations(crop_scale=0.2, pad=0.1))
+
+    def epoch(number: int, workers: int, seed: int = 0) -> Tensor:
+        loader = data.train_loader(8, workers, seed, CROPS)
+        assert isinstance(loader.sampler, ShuffledDraws)
+        loader.sampler.set_epoch(number)
+        return torch.cat([images for images, _ in loader])
+
+    first = epoch(0, workers=0)
+    assert first.shape == (32, 3, 16, 16)
+    # The same by any number of processes; other windows in another epoch, or by another seed.
+    assert torch.equal(first, epoch(0, workers=2))
+    others = {0: epoch(1, workers=0), 1: epoch(0, workers=0, seed=1)}
+    assert not any(torch.equal(first.sort(0).values, one.sort(0).values) for one in others.values())
+
+
+def test_boxes_are_never_cropped_while_reading(
+    draw_records: DrawRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_module, "CACHE_BYTES", 1000)
+    data = TrainingData(draw_records("detect"), "detect", 16)
+    assert not data.crops_while_reading(CROPS)
 
 
 def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
@@ -74,8 +111,8 @@ def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
 
 def test_a_small_last_batch_is_left_for_another_epoch(draw_records: DrawRecords) -> None:
     data = TrainingData(draw_records("classify"), "classify", 16)
-    assert [len(batch[0]) for batch in data.train_loader(10, 0, 0)] == [10, 10, 10]
-    assert [len(batch[0]) for batch in data.train_loader(64, 0, 0)] == [32]
+    assert [len(batch[0]) for batch in data.train_loader(10, 0, 0, FLIPS)] == [10, 10, 10]
+    assert [len(batch[0]) for batch in data.train_loader(64, 0, 0, FLIPS)] == [32]
     assert [len(batch[0]) for batch in data.val_loader(10, 0)] == [10, 6]
 
 
