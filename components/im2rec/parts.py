@@ -3,13 +3,12 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from components.im2rec.frames import Block
+from components.shared.closing import Closing
 from components.shared.recordio import part_stems
 from components.shared.task import Split
 
@@ -32,7 +31,7 @@ class Parts:
     part_of: npt.NDArray[np.int32]
 
 
-class PartsWriter:
+class PartsWriter(Closing):
     """Append blocks of records to a split's part, and begin another when that one is full.
 
     Use as a context manager. `finish` gives the files their names, which hold how many there are.
@@ -57,15 +56,8 @@ class PartsWriter:
         self._parts = 0
         self._begin()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the part that is open."""
         self._files.close()
 
     def append(self, indices: npt.NDArray[np.int64], block: Block) -> None:

@@ -10,11 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Self
+from typing import Final
 
 from components.ingest.records import Record
 from components.ingest.sources.base import Member
+from components.shared.closing import Closing
+from components.shared.reasons import kind_of
+from components.shared.table import Rejection
+
+PICTURED: Final = 8  # rejected rows of each kind of reason that keep their thumbnail
 
 _SCHEMA = """
 CREATE TABLE files (path TEXT PRIMARY KEY, folder TEXT, stem TEXT, size INTEGER) WITHOUT ROWID;
@@ -25,7 +29,7 @@ CREATE TABLE claimed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE records (image_id TEXT PRIMARY KEY, path TEXT, value TEXT, data BLOB);
 CREATE TABLE selected (image_id TEXT PRIMARY KEY, value TEXT, rank BLOB);
 CREATE INDEX by_path ON records (path);
-CREATE TABLE rejected (path TEXT, reason TEXT);
+CREATE TABLE rejected (path TEXT, reason TEXT, thumbnail BLOB);
 CREATE INDEX by_rejected_path ON rejected (path);
 """
 
@@ -37,7 +41,7 @@ _LOWEST = (
 )
 
 
-class Catalogue:
+class Catalogue(Closing):
     """A scratch database for one run of the step; use as a context manager.
 
     Attributes:
@@ -48,20 +52,14 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self.tally: Counter[str] = Counter()
         self.noted: Counter[str] = Counter()
+        self._pictured: Counter[str] = Counter()
         # No journal: a run that dies starts anew, and its scratch folder is deleted.
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
         self._db.execute("BEGIN")  # one transaction for the whole run, never committed
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the database, which is of no more use."""
         self._db.close()
 
     # Files of the source
@@ -191,9 +189,14 @@ class Catalogue:
         rows = self._db.execute(_ALL) if count == total else self._db.execute(_LOWEST, (count,))
         return count, (Record.from_json(value, data) for value, data in rows)
 
-    def reject(self, path: str, reason: str) -> None:
-        """List what cannot be used, and why."""
-        self._db.execute("INSERT INTO rejected VALUES (?,?)", (path, reason))
+    def reject(self, path: str, reason: str, thumbnail: bytes | None = None) -> None:
+        """List what cannot be used, and why; of each kind of reason some with their picture."""
+        if thumbnail is not None:
+            kind = kind_of(reason)
+            self._pictured[kind] += 1
+            if self._pictured[kind] > PICTURED:
+                thumbnail = None
+        self._db.execute("INSERT INTO rejected VALUES (?,?,?)", (path, reason, thumbnail))
 
     def is_accounted_for(self, path: str) -> bool:
         """Whether a file has become a record or been rejected."""
@@ -204,9 +207,13 @@ class Catalogue:
         ).fetchone()
         return bool(found[0])
 
-    def rejected(self) -> Iterator[tuple[str, str]]:
-        """Yield `(path, reason)` by path; the same finding once."""
-        return self._db.execute("SELECT DISTINCT path, reason FROM rejected ORDER BY path, reason")
+    def rejected(self) -> Iterator[Rejection]:
+        """Yield what was rejected by path; the same finding once."""
+        rows = self._db.execute(
+            "SELECT path, reason, MAX(thumbnail) FROM rejected "
+            "GROUP BY path, reason ORDER BY path, reason"
+        )
+        return (Rejection(*row) for row in rows)
 
 
 def _name_fault(path: str) -> str:

@@ -4,13 +4,13 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from components.shared.closing import Closing
 from components.shared.table import iter_batches
 
 _SCHEMA: Final = """
@@ -39,7 +39,7 @@ CREATE UNIQUE INDEX by_id ON members (image_id);
 _LABELS: Final = ("label", "count", "boxes")
 
 
-class EqualImages:
+class EqualImages(Closing):
     """The images of some tables that share their bytes with another; a context manager.
 
     Memory holds 8 bytes for each image; the images themselves are in a scratch database.
@@ -69,26 +69,26 @@ class EqualImages:
         found = self._db.execute("SELECT COUNT(*) FROM members WHERE labels > 1").fetchone()
         self.dropped: int = found[0]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the database."""
         self._db.close()
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield `(path, reason)` of each image that is set aside; the reason names another."""
+    def faulty(self) -> Iterator[str]:
+        """Yield the ids of the images that are set aside, sorted."""
+        rows = self._db.execute("SELECT image_id FROM members WHERE labels > 1 ORDER BY image_id")
+        return (image_id for (image_id,) in rows)
+
+    def faults(self) -> Iterator[tuple[str, str, str]]:
+        """Yield id, path and reason of each image that is set aside; the reason names another."""
         rows = self._db.execute(
-            "SELECT here.path, here.label, there.path, there.label FROM members here "
+            "SELECT here.image_id, here.path, here.label, there.path, there.label "
+            "FROM members here "
             "JOIN members there ON there.image_id = here.contrary "
             "WHERE here.labels > 1 ORDER BY here.image_id"
         )
-        for path, label, other, others in rows:
-            yield path, self._difference(json.loads(label), json.loads(others), other)
+        for image_id, path, label, other, others in rows:
+            reason = self._difference(json.loads(label), json.loads(others), other)
+            yield image_id, path, reason
 
     def is_dropped(self, image_id: str) -> bool:
         """Whether an image is set aside."""

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from components.ingest.catalogue import Catalogue
+from components.ingest.catalogue import PICTURED, Catalogue
 from components.ingest.config import IngestSection
 from components.ingest.content import EqualImages
 from components.ingest.notes import PHRASES
 from components.ingest.sources.base import shown
 from components.shared.errors import UserError
 from components.shared.files import written_aside
-from components.shared.shards import ShardWriter, iter_images, shard_paths
+from components.shared.images_io import encode_thumbnail
+from components.shared.shards import ShardWriter, iter_images, read_images, shard_paths
 from components.shared.table import TableInfo, iter_batches, write_batches, write_rejected
 from components.shared.task import Task
 
@@ -59,8 +60,9 @@ def finish(
     with EqualImages(
         [piece.table for piece in pieces], scratch / "equal.sqlite", info.classes
     ) as equal:
-        for path, reason in equal.faults():
-            catalogue.reject(path, reason)
+        pictures = _pictures(pieces, islice(equal.faulty(), PICTURED))
+        for image_id, path, reason in equal.faults():
+            catalogue.reject(path, reason, pictures.get(image_id))
         with written_aside(table) as aside:
             rows = (batch for piece in pieces for batch in iter_batches(piece.table))
             written = write_batches(aside, map(equal.resolved, rows), info)
@@ -76,6 +78,13 @@ def clear(images: Path) -> None:
     images.mkdir(parents=True, exist_ok=True)
     for path in shard_paths(images):
         path.unlink()
+
+
+def _pictures(pieces: Sequence[Piece], ids: Iterable[str]) -> dict[str, bytes | None]:
+    """Return thumbnails of a few images by id."""
+    wanted = set(ids)
+    found = (read_images(piece.images, wanted) for piece in pieces)
+    return {one: encode_thumbnail(data) for images in found for one, data in images.items()}
 
 
 def _repack(folders: Iterable[Path], equal: EqualImages, images: Path) -> None:
@@ -101,7 +110,8 @@ def _report(section: IngestSection, written: int, set_aside: int, catalogue: Cat
         print(f"ingest: {number:,} {PHRASES[note]} (attribute '{note}')")
     if written:
         return
-    examples = "; ".join(f"{path}: {reason}" for path, reason in islice(catalogue.rejected(), 3))
+    some = islice(catalogue.rejected(), 3)
+    examples = "; ".join(f"{one.path}: {one.reason}" for one in some)
     left_out = ", ".join(f"{number:,} {what}" for what, number in sorted(catalogue.tally.items()))
     raise UserError(
         f"ingest.uri: {shown(section.uri)}: no image can be used; set aside: {examples or 'none'}; "

@@ -19,6 +19,7 @@ from components.shared.images_io import (
     ImageFacts,
     UnreadableImageError,
     encode_png,
+    encode_thumbnail,
     inspect_image,
     open_image,
 )
@@ -36,12 +37,14 @@ class Outcome:
         row: of the image table; None when the image is not used.
         image: its encoded bytes.
         rejected: `(path, reason)` of the image or of some of its boxes.
+        thumbnail: of an image that is rejected though it decodes.
         left_out: under which heading the section leaves the image out; empty if it does not.
     """
 
     row: dict[str, Any] | None = None
     image: bytes = b""
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    thumbnail: bytes | None = None
     left_out: str = ""
 
 
@@ -73,9 +76,10 @@ class Packer:
             return _rejected(record, str(error))
         cleaned = clean_boxes(record, facts)
         if cleaned.fault:
-            return _rejected(record, cleaned.fault)
+            return _rejected(record, cleaned.fault, encode_thumbnail(data))
         if record.boxes and not cleaned.boxes:
-            outcome = _rejected(record, "none of its boxes can be used")
+            fault = "none of its boxes can be used"
+            outcome = _rejected(record, fault, encode_thumbnail(data))
             outcome.rejected += cleaned.rejected
             return outcome
         row = self._row(record, facts, cleaned, attributes | cleaned.notes, data)
@@ -118,10 +122,10 @@ class Packer:
         ]  # fmt: skip
 
 
-def _rejected(record: Record, reason: str) -> Outcome:
+def _rejected(record: Record, reason: str, thumbnail: bytes | None = None) -> Outcome:
     annotation = record.attributes.get("annotation")
     unused = f"; {annotation} is not used either" if annotation else ""
-    return Outcome(rejected=[(record.path, reason + unused)])
+    return Outcome(rejected=[(record.path, reason + unused)], thumbnail=thumbnail)
 
 
 def pack(
@@ -144,7 +148,7 @@ def pack(
     with ShardWriter(shards) as writer:
         for outcome in progress(outcomes, total, "reading images"):
             for path, reason in outcome.rejected:
-                catalogue.reject(path, reason)
+                catalogue.reject(path, reason, outcome.thumbnail)
             if outcome.left_out:
                 left_out[outcome.left_out] += 1
             if outcome.row is not None:

@@ -27,7 +27,7 @@ from components.ingest.sources.locate import open_source
 from components.ingest.survey import surveyed
 from components.shared.files import write_text
 from components.shared.parallel import worker_count
-from components.shared.table import iter_rows, write_rejected, write_rows
+from components.shared.table import iter_rejected, write_rejected, write_rows
 from components.shared.task import Task
 
 _RECORDS: Final = pa.schema([("record", pa.string()), ("data", pa.binary())])
@@ -165,8 +165,8 @@ def _write_findings(folder: Path, catalogue: Catalogue) -> None:
 
 
 def _read_findings(folder: Path, catalogue: Catalogue) -> None:
-    for row in iter_rows(folder / _REJECTED):
-        catalogue.reject(row["path"], row["reason"])
+    for rejection in iter_rejected(folder / _REJECTED):
+        catalogue.reject(*rejection)
     numbers = json.loads((folder / _NUMBERS).read_text("utf-8"))
     catalogue.tally.update(Counter(numbers["tally"]))
     catalogue.noted.update(Counter(numbers["noted"]))

@@ -124,6 +124,26 @@ def encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def encode_thumbnail(data: bytes, edge: int = 200) -> bytes | None:
+    """Return a JPEG of at most `edge` pixels either way of an encoded image, if it decodes.
+
+    The size in its header is not checked again.
+    """
+    try:
+        image = _open(data, PILLOW_LIMIT)
+        with _decoding():
+            image.draft("RGB", (edge, edge))
+            image.load()
+            turned = _TURNED.get(_orientation(image))
+            small = _to_rgb(image if turned is None else image.transpose(turned))
+    except UnreadableImageError:
+        return None
+    small.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     """Read the header and refuse what no pixel needs to be decoded for."""
     if not data:

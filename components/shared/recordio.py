@@ -6,14 +6,14 @@ import mmap
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
+from components.shared.closing import Closing
 from components.shared.errors import UserError
 from components.shared.recordio_format import Label, Record, framed_pieces, read_payload, unpack
 from components.shared.task import Split, Task
@@ -22,7 +22,7 @@ DETECTION_HEADER = (2.0, 5.0)  # header width, values an object: SageMaker and M
 VERSION = "1"
 
 
-class RecordWriter:
+class RecordWriter(Closing):
     """Write a `.rec` file and its `.idx` (lines of `index<TAB>offset`).
 
     Use as a context manager.
@@ -34,17 +34,6 @@ class RecordWriter:
         self._idx = idx
         self._offsets: list[tuple[int, int]] = []
         self._offset = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def write(self, index: int, label: Label, image: bytes) -> None:
         """Append one record.

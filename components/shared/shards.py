@@ -5,11 +5,11 @@ Artifact stores are slow at many small objects, so images never travel as a tree
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from components.shared.closing import Closing
 
 SHARD_BYTES = 256 * 1024 * 1024  # the upper bound of a shard's image bytes
 _GROUP_BYTES = 8 * 1024 * 1024  # a row group: what a reader holds in memory at a time
@@ -22,7 +22,7 @@ SCHEMA = pa.schema(
 )
 
 
-class ShardWriter:
+class ShardWriter(Closing):
     """Write `<prefix>-00000.parquet`, `-00001`, … into a folder, each at most `shard_bytes`.
 
     Use as a context manager. One writer is for one process; parallel writers take prefixes
@@ -42,17 +42,6 @@ class ShardWriter:
         self._ids: list[str] = []
         self._data: list[bytes] = []
         self._pending = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def add(self, image_id: str, data: bytes) -> None:
         """Append one image's encoded bytes."""

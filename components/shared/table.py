@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,7 +48,21 @@ FIELDS = [
 REJECTED_FIELDS = [
     pa.field("path", pa.string(), nullable=False),
     pa.field("reason", pa.string(), nullable=False),
+    pa.field("thumbnail", pa.binary()),  # a small JPEG of the file, for some rows of each kind
 ]
+
+
+class Rejection(NamedTuple):
+    """What could not be used, why, and for some files that do decode a small picture (JPEG)."""
+
+    path: str
+    reason: str
+    thumbnail: bytes | None = None
+
+    @property
+    def file(self) -> str:
+        """The file, without the place inside it, as in `labels/a.xml#object3`."""
+        return self.path.rsplit("#", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -132,10 +146,14 @@ def write_batches(path: Path, batches: Iterable[pa.RecordBatch], info: TableInfo
     return total
 
 
-def write_rejected(path: Path, rows: Iterable[tuple[str, str]]) -> int:
-    """Write `(path, reason)` pairs; return how many."""
-    dicts = ({"path": where, "reason": reason} for where, reason in rows)
-    return _write(path, dicts, rejected_schema())
+def write_rejected(path: Path, rows: Iterable[Rejection]) -> int:
+    """Write what could not be used; return how many rows."""
+    return _write(path, (row._asdict() for row in rows), rejected_schema())
+
+
+def iter_rejected(path: Path) -> Iterator[Rejection]:
+    """Yield what `write_rejected` wrote."""
+    return (Rejection(**row) for row in iter_rows(path))
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]], into: pa.Schema) -> int:

@@ -68,8 +68,8 @@ def run_local(
         fresh: redo every step, whatever the cache holds.
     """
     _make_download_folder(project)
+    settings = arguments(project, _accepted_profile(runs / project.project))
     paths = RunPaths.create(runs, project.project)
-    settings = arguments(project, _accepted_profile(paths))
     paths.point_latest_here()
     (paths.run / "config.yaml").write_text(project.to_yaml(), encoding="utf-8")
     parts = project.placement.parts
@@ -139,9 +139,9 @@ def _failure(journal: Journal, message: str, log: Path) -> Failure:
     return Failure(message="\n".join(tail(failed.log)), step=failed.name, log=str(failed.log))
 
 
-def _accepted_profile(paths: RunPaths) -> str:
+def _accepted_profile(folder: Path) -> str:
     """Return what the data of the newest accepted run looked like, as JSON; empty: none yet."""
-    path = paths.project / _PROFILE
+    path = folder / _PROFILE
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 

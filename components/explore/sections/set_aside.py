@@ -4,8 +4,9 @@ from typing import Final
 
 from components.explore.material import Material
 from components.explore.palette import Palette
-from components.explore.rejected import Example
+from components.explore.rejected import picture_of
 from components.shared.report import Picture, Report
+from components.shared.table import Rejection
 
 _REASONS: Final = 50
 _SHOWN: Final = 12  # reasons with examples
@@ -33,10 +34,10 @@ def add_set_aside(report: Report, material: Material, palette: Palette) -> None:
             report.gallery(shown)
 
 
-def _picture(one: Example, material: Material, palette: Palette) -> Picture | None:
+def _picture(one: Rejection, material: Material, palette: Palette) -> Picture | None:
     """Return the file's own picture; else the image that is used without this annotation."""
     caption = f"{one.path}\n{one.reason}"
-    own = material.rejected.pictures.get(one.row)
+    own = picture_of(one)
     if own is not None:
         return Picture(own, caption, caption)
     row = material.set_aside.get(one.file)

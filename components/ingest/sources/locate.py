@@ -32,7 +32,10 @@ def open_source(section: IngestSection) -> Iterator[Source]:
             is needed for all the others cannot be read.
     """
     with _damage(section), ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="sightline-source-")))
+        # Beside the downloads: a compressed archive is unpacked there, which takes as much room.
+        folder = download_folder(section.download_folder) if section.download_folder else None
+        holder = TemporaryDirectory(prefix="sightline-source-", dir=folder)
+        scratch = Path(stack.enter_context(holder))
         if section.format == "synthetic":
             yield FolderSource(scratch, "synthetic")  # scenes are drawn from no file
             return

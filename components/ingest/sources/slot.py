@@ -161,5 +161,5 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"{folder}: the disk is full; make room or set ingest.download_folder, then run "
-            "again: the download goes on where it was"
+            "again: a download goes on where it was"
         ) from None

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, cast
 from components.ingest.sources.archives import Guard, most_unpacked, unpacks_to_more
 from components.ingest.sources.base import Member, PassOver, bounded_read, ignore
 from components.ingest.sources.hidden import is_visible
+from components.ingest.sources.slot import disk_errors
 from components.shared.errors import UserError
 
 MAX_HEADER: Final = 1 << 20  # bytes that describe one member; names take a few hundred
@@ -155,7 +156,7 @@ def _decompress(
     """Write the plain tar. To its end, for the checksums are there."""
     limit = most_unpacked(archive.stat().st_size)
     total = 0
-    with into.open("wb") as out:
+    with disk_errors(into.parent), into.open("wb") as out:
         pieces = unpacked(archive)
         while True:
             try:

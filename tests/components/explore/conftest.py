@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components.shared.shards import ShardWriter
-from components.shared.table import TableInfo, write_rejected, write_rows
+from components.shared.table import Rejection, TableInfo, write_rejected, write_rows
 from components.shared.task import Task
 
 
@@ -56,12 +56,12 @@ def write_data(tmp_path: Path) -> Callable[..., Paths]:
         rows: Sequence[Mapping[str, Any]],
         task: Task,
         classes: tuple[str, ...] = (),
-        rejected: Sequence[tuple[str, str]] = (),
+        rejected: Sequence[tuple[str, str] | tuple[str, str, bytes]] = (),
     ) -> Paths:
         names = ("images", "table.parquet", "rejected.parquet", "report.html")
         paths = Paths(*(tmp_path / name for name in names))
         write_rows(paths.table, map(dict, rows), TableInfo(task, classes))
-        write_rejected(paths.rejected, rejected)
+        write_rejected(paths.rejected, (Rejection(*one) for one in rejected))
         with ShardWriter(paths.images) as writer:
             for number, one in enumerate(rows):
                 buffer = io.BytesIO()

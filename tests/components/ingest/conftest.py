@@ -15,7 +15,7 @@ from PIL import Image
 from components.ingest.config import IngestSection
 from components.ingest.ingest import ingest
 from components.shared.shards import iter_images
-from components.shared.table import TableInfo, iter_rows, read_info
+from components.shared.table import TableInfo, iter_rejected, iter_rows, read_info
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Ingested:
 
     def images(self) -> dict[str, bytes]:
         return dict(iter_images(self.folder / "images"))
+
+    def pictured(self) -> dict[str, bytes]:
+        """Return the thumbnails of what was rejected, by path."""
+        rejected = iter_rejected(self.folder / "rejected.parquet")
+        return {one.path: one.thumbnail for one in rejected if one.thumbnail is not None}
 
     def files(self) -> dict[str, bytes]:
         found = [path for path in self.folder.rglob("*") if path.is_file()]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from components.shared.errors import UserError
+from components.shared.images_io import inspect_image
 
 
 def test_equal_images_with_equal_labels_are_one_group(write: Any, picture: Any, run: Any) -> None:
@@ -93,3 +94,29 @@ def test_a_real_photograph_filed_under_two_breeds(
     got = run("classify", format="folders", uri=str(tmp_path / "dogs"))
     assert len(got.rows) == 480 - 1
     assert {Path(path).name for path in got.rejected} == {photo.name, "again.jpg"}
+
+
+def test_some_rejected_images_are_pictured(write: Any, picture: Any, run: Any) -> None:
+    pairs = {f"{kind}/{i:02d}.jpg": picture(seed=i) for kind in ("cat", "dog") for i in range(9)}
+    files = {**pairs, "cat/cut.jpg": picture()[:-200], "cat/ok.jpg": picture()}
+    got = run("classify", format="folders", uri=str(write({**files, "dog/ok.jpg": picture()})))
+    assert len(got.rejected) == 19
+    pictured = got.pictured()
+    assert sorted(pictured) == [f"cat/{i:02d}.jpg" for i in range(8)]
+    assert all(inspect_image(one).width == 40 for one in pictured.values())
+
+
+def test_an_image_without_a_usable_box_is_pictured(
+    write: Any, picture: Any, voc_xml: Any, run: Any
+) -> None:
+    files = {
+        "JPEGImages/wide.jpg": picture(size=(400, 100)),
+        "Annotations/wide.xml": voc_xml((400, 100), ("cat", 9, 9, 9, 9)),
+        "JPEGImages/fine.jpg": picture(),
+        "Annotations/fine.xml": voc_xml((40, 30), ("cat", 1, 1, 20, 15)),
+    }
+    got = run("detect", format="voc", uri=str(write(files)))
+    pictured = got.pictured()
+    assert list(pictured) == ["Annotations/wide.xml#object1", "JPEGImages/wide.jpg"]
+    facts = inspect_image(pictured["JPEGImages/wide.jpg"])
+    assert (facts.format, facts.width, facts.height) == ("jpeg", 200, 50)

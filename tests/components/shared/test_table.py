@@ -10,9 +10,11 @@ import pytest
 from components.shared import table
 from components.shared.errors import UserError
 from components.shared.table import (
+    Rejection,
     TableInfo,
     fingerprint,
     iter_batches,
+    iter_rejected,
     iter_rows,
     read_info,
     read_table,
@@ -95,9 +97,10 @@ def test_other_files_are_refused(metadata: dict[str, str] | None, tmp_path: Path
 
 
 def test_rejected(tmp_path: Path) -> None:
-    rows = [("a.jpg", "truncated"), ("b.xml#object2", "no area")]
+    rows = [Rejection("a.jpg", "truncated", b"small"), Rejection("b.xml#object2", "no area")]
     assert write_rejected(tmp_path / "r", rows) == 2
-    assert [tuple(row.values()) for row in iter_rows(tmp_path / "r")] == rows
+    assert list(iter_rejected(tmp_path / "r")) == rows
+    assert [row.file for row in rows] == ["a.jpg", "b.xml"]
 
 
 @pytest.mark.parametrize(

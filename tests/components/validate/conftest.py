@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components.shared.shards import ShardWriter
-from components.shared.table import TableInfo, write_rejected, write_rows
+from components.shared.table import Rejection, TableInfo, write_rejected, write_rows
 from components.shared.task import Task
 from components.validate.validate import Inputs, Outputs
 
@@ -70,7 +70,7 @@ def write_data(tmp_path: Path) -> Callable[..., Paths]:
     ) -> Paths:
         paths = Paths(tmp_path / name)
         write_rows(paths.inputs.table, map(dict, rows), TableInfo(task, classes))
-        write_rejected(paths.inputs.rejected, rejected)
+        write_rejected(paths.inputs.rejected, (Rejection(*one) for one in rejected))
         with ShardWriter(paths.inputs.images) as writer:
             for number, one in enumerate(rows):
                 buffer = io.BytesIO()
