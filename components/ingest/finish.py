@@ -10,7 +10,7 @@ from components.ingest.catalogue import PICTURED, Catalogue
 from components.ingest.config import IngestSection
 from components.ingest.content import EqualImages
 from components.ingest.notes import PHRASES
-from components.ingest.sources.base import shown
+from components.shared.addresses import shown
 from components.shared.errors import UserError
 from components.shared.files import written_aside
 from components.shared.images_io import encode_thumbnail

@@ -23,9 +23,12 @@ from components.ingest.finish import Piece, clear, finish, table_info
 from components.ingest.formats.registry import format_for
 from components.ingest.pack import Packer, pack
 from components.ingest.records import Record
+from components.ingest.sources.base import Source
 from components.ingest.sources.locate import open_source
 from components.ingest.survey import surveyed
-from components.shared.files import write_text
+from components.shared.addresses import shown
+from components.shared.errors import UserError
+from components.shared.files import sha256_of, write_text
 from components.shared.parallel import worker_count
 from components.shared.table import iter_rejected, write_rejected, write_rows
 from components.shared.task import Task
@@ -43,17 +46,20 @@ class Plan:
         folder: holds the records of each part, and what is rejected already.
         classes: class names, in the order of their labels.
         totals: images of each part.
+        archive: SHA-256 of the archive that holds the images; empty where there is none.
     """
 
     folder: Path
     classes: tuple[str, ...]
     totals: tuple[int, ...]
+    archive: str
 
     @classmethod
     def read(cls, folder: Path) -> "Plan":
         """Read what `plan` wrote."""
         content = json.loads((folder / "plan.json").read_text("utf-8"))
-        return cls(folder, tuple(content["classes"]), tuple(content["totals"]))
+        classes, totals = tuple(content["classes"]), tuple(content["totals"])
+        return cls(folder, classes, totals, content["archive"])
 
     def records(self, part: int) -> Iterator[Record]:
         """Yield a part's records, by image id."""
@@ -87,7 +93,8 @@ def plan(section: IngestSection, task: Task, seed: int, parts: int, folder: Path
         for part, total in enumerate(totals):
             _write_records(_part_file(folder, part), islice(survey.records, total))
         _write_findings(folder, survey.catalogue)
-        content = {"classes": survey.classes, "totals": totals}
+        archive = _digest(survey.source)
+        content = {"classes": survey.classes, "totals": totals, "archive": archive}
         write_text(folder / "plan.json", json.dumps(content))
     print(f"ingest: {sum(totals):,} images in {parts} parts")
 
@@ -101,6 +108,9 @@ def read_part(section: IngestSection, task: Task, folder: Path, part: int, piece
         folder: the plan.
         part: which part, from 0.
         piece: folder to write shards, rows and what was rejected into.
+
+    Raises:
+        UserError: if the archive is another one than the plan saw.
     """
     found = Plan.read(folder)
     with (
@@ -108,6 +118,11 @@ def read_part(section: IngestSection, task: Task, folder: Path, part: int, piece
         Catalogue(Path(scratch) / "catalogue.sqlite") as catalogue,
         open_source(section) as source,
     ):
+        if _digest(source) != found.archive:
+            raise UserError(
+                f"ingest.uri: {shown(section.uri)}: has changed since the parts were planned; "
+                "run the pipeline again"
+            )
         packer = Packer(source, format_for(section.format, task), section, task, found.classes)
         clear(piece / _IMAGES)
         workers = worker_count(section.workers)
@@ -144,6 +159,11 @@ def merge(
         made = [Piece(piece / _IMAGES, piece / _TABLE) for piece in pieces]
         info = table_info(task, found.classes)
         finish(section, info, catalogue, made, images, table, rejected, Path(scratch))
+
+
+def _digest(source: Source) -> str:
+    """Return the SHA-256 of a source's archive: its members are found by their names alone."""
+    return sha256_of(source.archive) if source.archive else ""
 
 
 def _part_file(folder: Path, part: int) -> Path:

@@ -13,8 +13,9 @@ from components.ingest.formats.base import Format, Scan
 from components.ingest.formats.registry import format_for
 from components.ingest.records import Record
 from components.ingest.select import select_records
-from components.ingest.sources.base import Source, shown
+from components.ingest.sources.base import Source
 from components.ingest.sources.locate import open_source
+from components.shared.addresses import shown
 from components.shared.errors import UserError
 from components.shared.parallel import worker_count
 from components.shared.task import Task

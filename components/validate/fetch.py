@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from components.shared.addresses import shown
 from components.shared.errors import UserError
 
 MOST_BYTES: Final = 1 << 20  # a profile is far smaller; a wrong address may be anything
@@ -39,15 +40,17 @@ def read_text(address: str, key: str, backoff: float = BACKOFF_S) -> str:
     elif parts.scheme == "s3":
         data = _from_s3(parts.netloc, parts.path.lstrip("/"), address, key)
     elif "://" in address and parts.scheme != "file":
-        raise UserError(f"{key}: {address}: give a file, http(s):// or s3://")
+        raise UserError(f"{key}: {shown(address)}: give a file, http(s):// or s3://")
     else:
         data = _from_file(unquote(parts.path) if parts.scheme == "file" else address, key)
     if len(data) > MOST_BYTES:
-        raise UserError(f"{key}: {address}: has more than {MOST_BYTES:,} bytes; give a profile")
+        raise UserError(
+            f"{key}: {shown(address)}: has more than {MOST_BYTES:,} bytes; give a profile"
+        )
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise UserError(f"{key}: {address}: is not UTF-8 text; give a profile") from None
+        raise UserError(f"{key}: {shown(address)}: is not UTF-8 text; give a profile") from None
 
 
 def _from_file(path: str, key: str) -> bytes:
@@ -67,12 +70,14 @@ def _over_http(address: str, key: str, backoff: float) -> bytes:
             with session.get(address, stream=True, timeout=_TIMEOUT_S) as response:
                 if response.status_code != requests.codes.ok:
                     raise UserError(
-                        f"{key}: {address}: the server answered HTTP {response.status_code} "
+                        f"{key}: {shown(address)}: the server answered HTTP {response.status_code} "
                         f"{response.reason}"
                     )
                 return _first_bytes(response)
         except requests.RequestException as error:
-            raise UserError(f"{key}: {address}: cannot be downloaded: {error}") from None
+            # The exception's text quotes the address, with what may be secret in it.
+            reason = type(error).__name__
+            raise UserError(f"{key}: {shown(address)}: cannot be downloaded: {reason}") from None
 
 
 def _first_bytes(response: requests.Response) -> bytes:
@@ -86,7 +91,7 @@ def _first_bytes(response: requests.Response) -> bytes:
 
 def _from_s3(bucket: str, name: str, address: str, key: str) -> bytes:
     if not bucket or not name:
-        raise UserError(f"{key}: {address}: give s3://bucket/key")
+        raise UserError(f"{key}: {shown(address)}: give s3://bucket/key")
     try:
         client = boto3.session.Session().client(
             "s3", config=Config(retries={"mode": "standard", "max_attempts": _ATTEMPTS})
@@ -95,4 +100,4 @@ def _from_s3(bucket: str, name: str, address: str, key: str) -> bytes:
         with body:
             return bytes(body.read(MOST_BYTES + 1))
     except (BotoCoreError, ClientError) as error:
-        raise UserError(f"{key}: {address}: S3 refused: {error}") from None
+        raise UserError(f"{key}: {shown(address)}: S3 refused: {error}") from None

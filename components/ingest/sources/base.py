@@ -5,8 +5,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 Item = TypeVar("Item")
 
@@ -44,6 +44,11 @@ class Source(Protocol):
         """What a person calls the source; messages name it."""
         ...
 
+    @property
+    def archive(self) -> Path | None:
+        """The file that holds all of them; None where each lies by itself."""
+        ...
+
     def members(self, pass_over: PassOver = ignore) -> Iterator[Member]:
         """Yield every file, in any order; tell `pass_over` of each that is not read, and why."""
         ...
@@ -77,18 +82,6 @@ def bounded_read(stream: BinaryIO, path: str) -> bytes:
         if total > MAX_READ:
             raise OSError(f"{path} is larger than {MAX_READ >> 20} MiB; no image needs that")
     return b"".join(pieces)
-
-
-def shown(uri: str) -> str:
-    """Return an address without what may be secret in it: a password, a signed query."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return uri
-    if parts.scheme not in {"http", "https"}:
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}{'?...' if parts.query else ''}"
 
 
 @dataclass(frozen=True)

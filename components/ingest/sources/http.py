@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from components.ingest.sources.base import shown
 from components.ingest.sources.downloads import Answer, md5_of_tag
 from components.ingest.sources.retry import RETRIED_STATUS, TransientError, retry_after
 from components.ingest.sources.slot import Version
+from components.shared.addresses import shown
 from components.shared.errors import UserError
 
 TIMEOUT_S: Final = (10.0, 60.0)  # to connect, and between two pieces

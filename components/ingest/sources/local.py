@@ -26,6 +26,8 @@ _KINDS = {
 class FolderSource:
     """The files below a folder. Links are not followed out of it; hidden files are not read."""
 
+    archive = None
+
     def __init__(self, folder: Path, uri: str = "") -> None:
         self.uri = uri or str(folder)
         self._folder = folder.resolve()

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from components.ingest.config import IngestSection
-from components.ingest.sources.base import DAMAGE, Source, shown
+from components.ingest.sources.base import DAMAGE, Source
 from components.ingest.sources.downloads import Options, Remote, check_sha256, downloaded
 from components.ingest.sources.http import HttpFile
 from components.ingest.sources.local import FolderSource
@@ -16,6 +16,7 @@ from components.ingest.sources.s3 import Bucket, S3Object, S3Source
 from components.ingest.sources.slot import download_folder
 from components.ingest.sources.tars import open_tar
 from components.ingest.sources.zips import ZipSource
+from components.shared.addresses import shown
 from components.shared.errors import UserError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

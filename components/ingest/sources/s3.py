@@ -167,6 +167,8 @@ class ObjectChangedError(OSError):
 class S3Source:
     """The objects below a prefix."""
 
+    archive = None
+
     def __init__(self, bucket: Bucket, prefix: str) -> None:
         self.uri = bucket.address(prefix)
         self._bucket = bucket

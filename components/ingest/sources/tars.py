@@ -38,7 +38,7 @@ class TarSource:
 
     def __init__(self, plain: Path, index: Path, uri: str) -> None:
         self.uri = uri
-        self._plain = plain
+        self.archive = plain
         self._index = index
         self._db: sqlite3.Connection | None = None
 
@@ -59,7 +59,7 @@ class TarSource:
         found = self._rows().execute(query, (_bytes(path),)).fetchone()
         if found is None:
             raise FileNotFoundError(f"no such member as {path}")
-        return io.BufferedReader(_Window(self._plain, *found))
+        return io.BufferedReader(_Window(self.archive, *found))
 
     def read_many(self, paths: Iterable[str]) -> Iterator[bytes]:
         """Yield the contents of files."""

@@ -21,7 +21,7 @@ class ZipSource:
 
     def __init__(self, archive: Path, uri: str = "") -> None:
         self.uri = uri or str(archive)
-        self._archive = archive
+        self.archive = archive
         self._file: zipfile.ZipFile | None = None
         self._by_path: dict[str, zipfile.ZipInfo] = {}
 
@@ -31,7 +31,7 @@ class ZipSource:
 
     def members(self, pass_over: PassOver = ignore) -> Iterator[Member]:
         """Yield every visible file; refuse the archive if any name or size is not credible."""
-        guard = Guard(self.uri, self._archive.stat().st_size)
+        guard = Guard(self.uri, self.archive.stat().st_size)
         for info in self._zip().infolist():
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise UserError(f"{self.uri}: member {info.filename!r} is a link; remove it")
@@ -74,12 +74,12 @@ class ZipSource:
     def _zip(self) -> zipfile.ZipFile:
         if self._file is None:
             try:
-                self._file = zipfile.ZipFile(self._archive)
+                self._file = zipfile.ZipFile(self.archive)
             except Exception as error:  # a damaged directory makes zipfile raise almost anything
                 raise UserError(
                     f"{self.uri}: is not a whole zip archive ({error}); download it again"
                 ) from None
-            guard = Guard(self.uri, self._archive.stat().st_size)
+            guard = Guard(self.uri, self.archive.stat().st_size)
             for info in self._file.infolist():  # of equal paths the first is used
                 path = guard.admit(info.filename, info.file_size)
                 self._by_path.setdefault(path, info)

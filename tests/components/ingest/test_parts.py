@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -123,3 +124,22 @@ def test_parts_without_a_usable_image(
     section = IngestSection(format="bins", uri=uri, workers=1)
     with pytest.raises(UserError, match=r"no image can be used.*bin-images/1.jpg: not an image"):
         in_parts(section, "count", 2, tmp_path / "parts")
+
+
+def test_an_archive_that_has_changed_since_the_plan_is_refused(
+    tmp_path: Path, picture: Any
+) -> None:
+    archive = tmp_path / "animals.zip"
+
+    def zipped(seed: int) -> None:
+        with ZipFile(archive, "w") as file:
+            for number, name in enumerate(("cat", "dog")):
+                file.writestr(f"{name}/a.jpg", picture(seed=seed + number))
+
+    zipped(seed=1)
+    section = IngestSection(format="folders", uri=str(archive), workers=1)
+    plan(section, "classify", 0, 2, tmp_path / "plan")
+    read_part(section, "classify", tmp_path / "plan", 0, tmp_path / "piece-0")
+    zipped(seed=5)
+    with pytest.raises(UserError, match=r"animals\.zip: has changed since the parts were planned"):
+        read_part(section, "classify", tmp_path / "plan", 1, tmp_path / "piece-1")

@@ -21,14 +21,15 @@ class Handler(BaseHTTPRequestHandler):
     failures = 2
 
     def do_GET(self) -> None:
-        if self.path == "/gone":
+        path = self.path.partition("?")[0]
+        if path == "/gone":
             self.send_error(404)
             return
-        if self.path == "/busy" and type(self).failures:
+        if path == "/busy" and type(self).failures:
             type(self).failures -= 1
             self.send_error(503)
             return
-        body = b"x" * (MOST_BYTES + 10) if self.path == "/large" else b'{"version": 1}'
+        body = b"x" * (MOST_BYTES + 10) if path == "/large" else b'{"version": 1}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -103,3 +104,10 @@ def test_what_cannot_be_read_is_explained(
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match=f"^{KEY}: .*{message}"):
         read_text(address.format(server=server, folder=tmp_path), KEY, backoff=0.01)
+
+
+@pytest.mark.parametrize("address", ["{server}/gone?sig=hidden", "http://127.0.0.1:9/x?sig=hidden"])
+def test_a_signature_stays_out_of_messages(address: str, server: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_text(address.format(server=server), KEY, backoff=0.01)
+    assert "hidden" not in str(caught.value)
