@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.shared.errors import UserError
@@ -211,9 +213,25 @@ def fingerprint(path: Path) -> str:
     rows' digests are summed up, which takes the same memory for any number of them.
     """
     total = 0
-    columns = ["image_id", "sha256", "split", "label", "count", "boxes"]
-    encode = json.JSONEncoder(sort_keys=True).encode
-    for row in iter_rows(path, columns):
-        digest = hashlib.sha256(encode(row).encode()).digest()
-        total = (total + int.from_bytes(digest)) % 2**256
-    return hashlib.sha256(total.to_bytes(32)).hexdigest()
+    columns = ["image_id", "sha256", "split", "label", "count"]
+    for batch in iter_batches(path, [*columns, "boxes"]):
+        values = zip(*(batch[name].to_pylist() for name in columns), strict=True)
+        for row, boxes in zip(values, _box_bytes(batch["boxes"]), strict=True):
+            digest = hashlib.sha256("\0".join(map(str, row)).encode() + boxes).digest()
+            total += int.from_bytes(digest)
+    return hashlib.sha256((total % 2**256).to_bytes(32)).hexdigest()
+
+
+def _box_bytes(boxes: pa.ListArray) -> Iterator[bytes]:
+    """Yield each row's boxes as bytes; a row without boxes and one with none differ."""
+    fields = boxes.flatten().flatten()  # of all rows, one array a field
+    stacked = np.stack([field.to_numpy().view(np.int32) for field in fields], axis=1)
+    data = stacked.astype("<i4").tobytes()
+    width = 4 * len(fields)
+    end = 0
+    for length in pc.list_value_length(boxes).to_pylist():
+        if length is None:
+            yield b""
+            continue
+        start, end = end, end + width * length
+        yield b"\0boxes" + data[start:end]

@@ -111,6 +111,8 @@ def test_rejected(tmp_path: Path) -> None:
         {"label": 0},
         {"count": 2},
         {"boxes": [{"label": 1, "xmin": 0.25, "ymin": 0.5, "xmax": 0.75, "ymax": 0.9}]},
+        {"boxes": []},
+        {"boxes": None},
     ],
 )
 def test_fingerprint_sees_what_a_model_learns_from(change: dict[str, Any], tmp_path: Path) -> None:
