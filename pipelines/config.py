@@ -13,6 +13,7 @@ from components.augment.config import AugmentSection
 from components.augment.config import check_task as check_augment_task
 from components.deploy.config import DeploySection
 from components.evaluate.config import EvaluateSection
+from components.evaluate.names import check_metrics
 from components.explore.config import ExploreSection
 from components.im2rec.config import Im2RecSection
 from components.ingest.config import IngestSection
@@ -26,6 +27,7 @@ from components.shared.training.config import is_weights_file
 from components.split.config import SplitSection
 from components.train.config import TrainSection
 from components.tune.config import TuneSection
+from components.tune.ranges import own_values
 from components.validate.config import ValidateSection
 from components.validate.config import check_task as check_validate_task
 from pipelines.placement import PlacementSection
@@ -72,20 +74,10 @@ class Project(Section):
             check_settings(self.train, self.task)
             check_augment_task(self.augment, self.task)
             check_validate_task(self.validate_, self.task)
+            check_metrics(self.evaluate, self.task)
+            own_values(self.tune.space, self.train, self.task)
         except UserError as error:
             raise ValueError(str(error)) from None
-        return self
-
-    @model_validator(mode="after")
-    def _space_fits_training(self) -> Self:
-        for key, choices in self.tune.space.items():
-            sample = choices.choices[0] if choices.choices is not None else choices.high
-            if choices.integer and sample is not None:
-                sample = int(sample)
-            try:
-                TrainSection.model_validate(_nested(key, sample))
-            except ValidationError as error:
-                raise ValueError(f"tune.space: {explain(error, TrainSection)}") from None
         return self
 
 
@@ -155,12 +147,6 @@ def _apply(values: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise UserError(f"--set {override}: '{parent}' is a value, not a section")
     section[last] = value
-
-
-def _nested(key: str, value: object) -> dict[str, Any]:
-    """Turn `a.b`, 1 into `{"a": {"b": 1}}`."""
-    first, dot, rest = key.partition(".")
-    return {first: _nested(rest, value) if dot else value}
 
 
 def local_paths(project: Project) -> dict[str, Path]:

@@ -9,29 +9,10 @@ from components.evaluate.evaluation import Evaluation
 from components.evaluate.gallery import worst_pictures
 from components.evaluate.join import Joined
 from components.evaluate.measured import Measured
+from components.evaluate.names import HEADLINES, NAMES
 from components.shared.report import Kind, Report, Tile
 from components.shared.task import Task
 
-_HEADLINES: dict[Task, tuple[str, ...]] = {
-    "classify": ("accuracy", "f1_macro", "roc_auc", "ece"),
-    "count": ("accuracy", "rmse", "mae", "within_one"),
-    "detect": ("ap", "ap50", "precision", "recall"),
-}
-NAMES = {
-    "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "f1_macro": "F1, macro",
-    "precision_macro": "Precision, macro", "worst_recall": "Recall of the worst class",
-    "top3_accuracy": "Top-3 accuracy", "top5_accuracy": "Top-5 accuracy",
-    "log_loss": "Log loss", "roc_auc": "ROC AUC", "ece": "Calibration error (ECE)",
-    "baseline_accuracy": "Accuracy, most frequent answer", "rmse": "RMSE",
-    "rmse_integer": "RMSE, whole numbers", "mae": "Mean absolute error",
-    "within_one": "Within one", "bias": "Bias", "baseline_rmse": "RMSE, best constant",
-    "rmse_ratio": "RMSE / best constant", "ap": "AP", "ap50": "AP50", "ap75": "AP75",
-    "ap_small": "AP, small", "ap_medium": "AP, medium", "ap_large": "AP, large",
-    "ar1": "AR, 1 detection", "ar10": "AR, 10 detections", "ar": "AR",
-    "ar_small": "AR, small", "ar_medium": "AR, medium", "ar_large": "AR, large",
-    "precision": "Precision", "recall": "Recall", "f1": "F1", "mean_iou": "Mean IoU",
-    "count_mae": "Boxes an image, mean error",
-}  # fmt: skip
 _BASELINES = {"accuracy": "baseline_accuracy", "rmse": "baseline_rmse"}
 
 
@@ -70,7 +51,7 @@ def _verdict(report: Report, evaluation: Evaluation) -> None:
 def _tiles(evaluation: Evaluation, task: Task, benchmark: BenchmarkSection) -> list[Tile]:
     tiles = []
     judged = {rule.metric: rule.passed for rule in evaluation.verdict.rules}
-    for name in _HEADLINES[task]:
+    for name in HEADLINES[task]:
         if name not in evaluation.metrics:
             continue
         details = []

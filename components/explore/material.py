@@ -69,7 +69,7 @@ class Material:
         crowds: number of the interval of CROWDS to ids, in reading order.
         measured: ids to pixel statistics of the sampled images.
         unreadable: sampled images that do not decode or are in no shard.
-        extremes: word (`dark`, `bright`, `flat`) to ids.
+        extremes: word (`darkest`, `brightest`, `least contrast`) to ids.
         alike_exactly: whether `alike` are images with equal bytes, for want of near-duplicates.
         alike: the largest sets of images that look alike.
         leaks: what splits may not share.

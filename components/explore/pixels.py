@@ -1,9 +1,7 @@
 """Pictures and pixel statistics of a few chosen images, read in processes."""
 
-import io
 import math
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops
 
-from components.shared.images_io import PILLOW_LIMIT, UnreadableImageError, open_image
+from components.shared.images_io import UnreadableImageError, open_reduced
 from components.shared.parallel import map_chunks, worker_count
 from components.shared.progress import progress
 from components.shared.shards import shard_paths
@@ -60,15 +58,9 @@ def reduced(data: bytes, edge: int) -> Image.Image:
     Raises:
         UnreadableImageError: if it does not decode.
     """
-    with suppress(Exception):  # open_image reads what is no JPEG, and says what is wrong
-        image = Image.open(io.BytesIO(data), formats=("JPEG",))
-        if image.format == "JPEG":
-            # On an image that is not loaded yet, Pillow picks the fraction by itself.
-            image.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)
-            return ImageOps.exif_transpose(image).convert("RGB")
-    whole = open_image(data, PILLOW_LIMIT)
-    whole.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-    return whole
+    picture = open_reduced(data, 2 * edge)
+    picture.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return picture
 
 
 def measure(image: Image.Image) -> Measures:

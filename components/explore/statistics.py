@@ -22,7 +22,8 @@ from components.shared.table import TableInfo, iter_batches
 CROWDS: Final = (1, 2, 5, 20)  # boxes an image from which another interval begins
 _SIDE: Final = 32  # bits of a packed pair that hold its second number
 _OFFSET: Final = 1 << 31  # makes that number positive
-_KNOWN: Final = {"annotation", "filename", "upstream_split", NEAR_DUPLICATES}  # no findings
+# Attributes that are no findings.
+_KNOWN: Final = {"annotation", "filename", "listed_in", "upstream_split", NEAR_DUPLICATES}
 
 
 @dataclass

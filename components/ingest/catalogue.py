@@ -5,6 +5,7 @@ them at once. A temporary SQLite database does that in the same memory for any n
 """
 
 import sqlite3
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -52,7 +53,8 @@ class Catalogue(Closing):
     def __init__(self, path: Path) -> None:
         self.tally: Counter[str] = Counter()
         self.noted: Counter[str] = Counter()
-        self._pictured: Counter[str] = Counter()
+        self._pictured: dict[str, list[tuple[str, str]]] = {}
+        self._looked_through: set[str] = set()
         # No journal: a run that dies starts anew, and its scratch folder is deleted.
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
@@ -121,6 +123,16 @@ class Catalogue(Closing):
         )
         return [Member(path, size) for path, size in rows]
 
+    def looked_through(self, folder: str) -> None:
+        """Note that a format has decided about every image directly in a folder."""
+        self._looked_through.add(folder)
+
+    def elsewhere(self) -> Iterator[Member]:
+        """Yield the files of folders that no format has looked through, by folder and path."""
+        for folder in self.folders():
+            if folder not in self._looked_through:
+                yield from self.files(folder)
+
     # Annotations that wait for their image
 
     def annotate(self, rows: Iterable[tuple[str, str, str]]) -> None:
@@ -150,8 +162,13 @@ class Catalogue(Closing):
 
     # What comes out
 
-    def add(self, record: Record) -> None:
-        """Keep a record. An image listed twice is rejected; an id taken twice gets a suffix."""
+    def add(self, record: Record, origin: str = "") -> None:
+        """Keep a record. An image listed twice is rejected; an id taken twice gets a suffix.
+
+        Args:
+            record: an annotated image.
+            origin: what lists it, where that is a file of its own.
+        """
         found = self._db.execute(
             "SELECT path FROM records WHERE image_id = ?", (record.image_id,)
         ).fetchone()
@@ -163,9 +180,8 @@ class Catalogue(Closing):
             (record.image_id, record.path, record.to_json(), record.data),
         )
         if not added.rowcount:
-            self.reject(
-                record.path, f"image '{record.image_id}' is listed twice; the first is used"
-            )
+            reason = f"image '{record.image_id}' is listed twice; the first is used"
+            self.reject(origin or record.path, reason)
 
     def records(self) -> Iterator[Record]:
         """Yield the records, by image id."""
@@ -190,13 +206,25 @@ class Catalogue(Closing):
         return count, (Record.from_json(value, data) for value, data in rows)
 
     def reject(self, path: str, reason: str, thumbnail: bytes | None = None) -> None:
-        """List what cannot be used, and why; of each kind of reason some with their picture."""
-        if thumbnail is not None:
-            kind = kind_of(reason)
-            self._pictured[kind] += 1
-            if self._pictured[kind] > PICTURED:
-                thumbnail = None
+        """List what cannot be used, and why.
+
+        Of each kind of reason only the first rows with a picture, by path, keep it.
+        """
+        if thumbnail is not None and not self._keeps_picture(path, reason):
+            thumbnail = None
         self._db.execute("INSERT INTO rejected VALUES (?,?,?)", (path, reason, thumbnail))
+
+    def _keeps_picture(self, path: str, reason: str) -> bool:
+        """Whether a row is among the first of its kind; if so, another may lose its picture."""
+        kept = self._pictured.setdefault(kind_of(reason), [])
+        if (path, reason) in kept:
+            return False
+        insort(kept, (path, reason))
+        if len(kept) <= PICTURED:
+            return True
+        last = kept.pop()
+        self._db.execute("UPDATE rejected SET thumbnail = NULL WHERE path = ? AND reason = ?", last)
+        return last != (path, reason)
 
     def is_accounted_for(self, path: str) -> bool:
         """Whether a file has become a record or been rejected."""

@@ -37,7 +37,7 @@ class Outcome:
         row: of the image table; None when the image is not used.
         image: its encoded bytes.
         rejected: `(path, reason)` of the image or of some of its boxes.
-        thumbnail: of an image that is rejected though it decodes.
+        thumbnail: of an image of which something is rejected, if it decodes.
         left_out: under which heading the section leaves the image out; empty if it does not.
     """
 
@@ -85,7 +85,8 @@ class Packer:
         row = self._row(record, facts, cleaned, attributes | cleaned.notes, data)
         if row["count"] is not None and is_above(row["count"], self.section):
             return Outcome(left_out="images above max_count")
-        return Outcome(row, data, cleaned.rejected)
+        thumbnail = encode_thumbnail(data) if cleaned.rejected else None
+        return Outcome(row, data, cleaned.rejected, thumbnail)
 
     def _row(
         self,
@@ -124,7 +125,7 @@ class Packer:
 
 def _rejected(record: Record, reason: str, thumbnail: bytes | None = None) -> Outcome:
     annotation = record.attributes.get("annotation")
-    unused = f"; {annotation} is not used either" if annotation else ""
+    unused = f"; '{annotation}' is not used either" if annotation else ""
     return Outcome(rejected=[(record.path, reason + unused)], thumbnail=thumbnail)
 
 

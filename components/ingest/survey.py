@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.ingest.asked import list_members, open_catalogue
-from components.ingest.catalogue import Catalogue
+from components.ingest.catalogue import PICTURED, Catalogue
 from components.ingest.classes import chosen_classes
 from components.ingest.config import IngestSection
-from components.ingest.formats.base import Format, Scan
+from components.ingest.formats.base import Format, Scan, is_image
 from components.ingest.formats.registry import format_for
 from components.ingest.records import Record
 from components.ingest.select import select_records
-from components.ingest.sources.base import Source
+from components.ingest.sources.base import Source, read_each
 from components.ingest.sources.locate import open_source
 from components.shared.addresses import shown
 from components.shared.errors import UserError
+from components.shared.images_io import encode_thumbnail
 from components.shared.parallel import worker_count
+from components.shared.reasons import kind_of
+from components.shared.table import Rejection
 from components.shared.task import Task
 
 
@@ -63,6 +66,7 @@ def surveyed(section: IngestSection, task: Task, seed: int, scratch: Path) -> It
         scan = Scan(source, catalogue, section, task, seed, worker_count(section.workers))
         classes = _classes(chosen, scan)
         select_records(catalogue, section, task, seed, classes)
+        _picture_rejected(scan)
         yield Survey(source, chosen, classes, catalogue, *catalogue.selection(section.limit))
 
 
@@ -76,8 +80,32 @@ def _files(section: IngestSection, catalogue: Catalogue) -> Iterator[Source]:
         yield source
 
 
+def _reject_elsewhere(scan: Scan) -> None:
+    """List images where the format expects none, or that no annotation names."""
+    for member in scan.catalogue.elsewhere():
+        if is_image(member.path) and not scan.catalogue.is_accounted_for(member.path):
+            reason = f"no annotation of format '{scan.section.format}' is about this image"
+            scan.catalogue.reject(member.path, reason)
+
+
+def _picture_rejected(scan: Scan) -> None:
+    """Read some of the images that are rejected already, of each kind of reason the first."""
+    some: dict[str, list[Rejection]] = {}
+    for one in scan.catalogue.rejected():
+        of_kind = some.setdefault(kind_of(one.reason), [])
+        is_file = is_image(one.path) and scan.catalogue.file(one.path) is not None
+        if is_file and len(of_kind) < PICTURED:
+            of_kind.append(one)
+    chosen = [one for of_kind in some.values() for one in of_kind]
+    images = read_each(scan.source.read_many, [one.path for one in chosen])
+    for one, data in zip(chosen, images, strict=True):
+        if isinstance(data, bytes):
+            scan.catalogue.reject(one.path, one.reason, encode_thumbnail(data))
+
+
 def _classes(chosen: Format, scan: Scan) -> tuple[str, ...]:
     known = chosen.scan(scan)
+    _reject_elsewhere(scan)
     if scan.section.classes and not known:
         raise UserError(
             f"ingest.classes: format '{scan.section.format}' has no classes for task "

@@ -5,7 +5,6 @@ default lives there and nowhere else. Between the orchestrator and a step a sect
 as JSON text, because KFP turns integers inside dict parameters into floats and refuses nulls.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, Self, get_args
 
@@ -14,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from components.shared.errors import UserError
+from components.shared.hints import hint
 
 
 class Section(BaseModel):
@@ -60,9 +60,7 @@ def _suggestion(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     owner = _owner(loc[:-1], model)
     if owner is None:
         return ""
-    known = list(_keys(owner))
-    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else f"; known keys: {', '.join(sorted(known))}"
+    return f"; {hint(str(loc[-1]), _keys(owner), 'known keys')}"
 
 
 def _owner(path: Iterable[int | str], model: type[BaseModel]) -> type[BaseModel] | None:

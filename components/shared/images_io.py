@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from PIL import Image, UnidentifiedImageError
 
@@ -124,18 +124,31 @@ def encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def encode_thumbnail(data: bytes, edge: int = 200) -> bytes | None:
-    """Return a JPEG of at most `edge` pixels either way of an encoded image, if it decodes.
+def open_reduced(data: bytes, edge: int, mode: Literal["RGB", "L"] = "RGB") -> Image.Image:
+    """Decode a small version of an image, EXIF orientation applied.
 
-    The size in its header is not checked again.
+    A JPEG is decoded at the smallest of its own scales (halves, quarters, eighths) at which both
+    sides have `edge` pixels, several times faster than the whole; other images come as they are.
+    The size in the header may be as large as Pillow allows: ingest has judged it.
+
+    Raises:
+        UnreadableImageError: as `inspect_image`.
     """
+    image = _open(data, PILLOW_LIMIT)
+    with _decoding():
+        image.draft(mode, (edge, edge))
+        image.load()
+    _check_range(image)
+    with _decoding():
+        turned = _TURNED.get(_orientation(image))
+        upright = image if turned is None else image.transpose(turned)
+        return upright if upright.mode == mode else _to_rgb(upright).convert(mode)
+
+
+def encode_thumbnail(data: bytes, edge: int = 200) -> bytes | None:
+    """Return a JPEG of at most `edge` pixels either way of an encoded image, if it decodes."""
     try:
-        image = _open(data, PILLOW_LIMIT)
-        with _decoding():
-            image.draft("RGB", (edge, edge))
-            image.load()
-            turned = _TURNED.get(_orientation(image))
-            small = _to_rgb(image if turned is None else image.transpose(turned))
+        small = open_reduced(data, edge)
     except UnreadableImageError:
         return None
     small.thumbnail((edge, edge), Image.Resampling.LANCZOS)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -131,20 +131,21 @@ def read_list(path: Path) -> list[str]:
     Raises:
         UserError: if the file cannot be read.
     """
-    return [image_id for _, image_id in _list_entries(path)]
+    return [image_id for _, image_id, _ in _list_entries(path)]
 
 
-def _list_entries(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield index and image id of each line of a `.lst` file."""
+def _list_entries(path: Path) -> Iterator[tuple[int, str, float]]:
+    """Yield index, image id and first label value of each line of a `.lst` file."""
     try:
         with path.open(encoding="utf-8") as lines:
             for line in lines:
-                index, _, rest = line.rstrip("\n").partition("\t")
-                yield int(index), rest.rsplit("\t", 1)[-1].rsplit(".", 1)[0]
+                index, label, rest = line.rstrip("\n").split("\t", 2)
+                yield int(index), rest.rsplit("\t", 1)[-1].rsplit(".", 1)[0], float(label)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); run im2rec again") from None
     except ValueError:
-        raise UserError(f"{path}: a line does not begin with an index; run im2rec again") from None
+        problem = f"{path}: a line is not index, labels and path; run im2rec again"
+        raise UserError(problem) from None
 
 
 def detection_label(boxes: Sequence[Sequence[float]]) -> npt.NDArray[np.float32]:
@@ -205,10 +206,11 @@ class RecordSet:
 
     def ids(self, split: Split) -> list[str]:
         """Return one split's image ids in record order."""
-        lists = self._files(split, ".lst")
-        if len(lists) == 1:
-            return read_list(lists[0])
-        return [image_id for _, image_id in sorted(chain(*map(_list_entries, lists)))]
+        return [image_id for _, image_id, _ in self._entries(split)]
+
+    def labels(self, split: Split) -> npt.NDArray[np.float32]:
+        """Return one split's classes or counts in record order: (N,)."""
+        return np.array([label for _, _, label in self._entries(split)], dtype=np.float32)
 
     def digest(self, splits: Sequence[Split] = ("train", "val")) -> str:
         """Return a SHA-256 over the metadata and the indices of some splits.
@@ -225,6 +227,12 @@ class RecordSet:
                 problem = f"{path}: cannot be read ({error.strerror}); run im2rec again"
                 raise UserError(problem) from None
         return total.hexdigest()
+
+    def _entries(self, split: Split) -> Iterable[tuple[int, str, float]]:
+        """Return what one split's lists say of each image, in record order."""
+        lists = self._files(split, ".lst")
+        entries = chain(*map(_list_entries, lists))
+        return entries if len(lists) == 1 else sorted(entries)
 
     def _files(self, split: Split, suffix: str) -> list[Path]:
         stems = part_stems(split, self._parts.get(split, 1))

@@ -1,6 +1,5 @@
 """Small fingerprints of images, made in parallel: a perceptual hash and a thumbnail."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,9 +10,9 @@ import imagehash
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from components.shared.images_io import PILLOW_LIMIT, UnreadableImageError, open_image
+from components.shared.images_io import UnreadableImageError, open_reduced
 from components.shared.parallel import map_chunks, worker_count
 from components.shared.progress import progress
 from components.shared.shards import shard_paths
@@ -50,7 +49,7 @@ def gray_thumbnail(data: bytes) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: if it does not decode.
     """
-    image = _draft(data) or open_image(data, PILLOW_LIMIT).convert("L")
+    image = open_reduced(data, _DRAFT, "L")
     return np.asarray(image.resize((EDGE, EDGE), Image.Resampling.LANCZOS), np.uint8)
 
 
@@ -100,15 +99,3 @@ def _fingerprint_part(part: Part) -> Fingerprints:
         found.digests[index] = int.from_bytes(digest, "big")
         found.readable[index] = True
     return found
-
-
-def _draft(data: bytes) -> Image.Image | None:
-    """Decode a JPEG at a fraction of its size, several times faster; None if it is no JPEG."""
-    try:
-        image = Image.open(io.BytesIO(data))
-        if image.format != "JPEG":
-            return None
-        image.draft("L", (_DRAFT, _DRAFT))
-        return ImageOps.exif_transpose(image).convert("L")
-    except (OSError, Image.DecompressionBombError):
-        return None

@@ -114,11 +114,12 @@ def _groups(rows: Rows, components: Components, seed: int) -> Groups:
     keys = np.full(len(components), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(keys, components.labels, rows.names)
     # One number for group and class: sorting it sums up millions of boxes in little memory.
-    first = int(rows.classes[:, 1].min())
-    width = int(rows.classes[:, 1].max()) - first + 1
+    # Classes are numbered anew: a count may be any number.
+    known, numbers = np.unique(rows.classes[:, 1], return_inverse=True)
+    width = len(known)
     pairs = components.labels[rows.classes[:, 0]].astype(np.int64)
     pairs *= width
-    pairs += rows.classes[:, 1] - first
+    pairs += numbers
     pairs, counts = np.unique(pairs, return_counts=True)
     owners = (pairs // width).astype(np.int32)
     classes = (pairs % width).astype(np.int32)

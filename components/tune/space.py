@@ -1,30 +1,12 @@
-"""The settings to search: checked against the train section, and drawn by Optuna."""
+"""Draw the settings of a trial by Optuna."""
 
 from collections.abc import Mapping
 from typing import cast
 
 import optuna
 
-from components.shared.errors import UserError
-from components.shared.training.config import TrainSection
-from components.shared.training.settings import lookup, override
 from components.tune.config import RangeSection
-
-Value = str | int | float
-
-# A trial's length is tune.epochs; the others are no matter of how well a model learns.
-_NOT_SEARCHED = ("epochs", "workers", "precision")
-
-
-def own_values(space: Mapping[str, RangeSection], section: TrainSection) -> dict[str, Value]:
-    """Return the config's own values of the settings to search.
-
-    Raises:
-        UserError: naming the key, if the space has a setting that train has not or that cannot
-            be searched, values that it does not take, or leaves out the config's own value,
-            which the first trial tries.
-    """
-    return {key: _own(key, values, section) for key, values in space.items()}
+from components.tune.ranges import Value, bounds, is_whole
 
 
 def suggest(
@@ -34,56 +16,10 @@ def suggest(
     return {key: _suggest(trial, key, values, own[key]) for key, values in space.items()}
 
 
-def _own(key: str, values: RangeSection, section: TrainSection) -> Value:
-    where = f"tune.space.{key}"
-    if key in _NOT_SEARCHED:
-        raise UserError(f"{where}: not a setting to search; leave it out")
-    try:
-        own = lookup(section, key)
-        for value in _ends(values, own):
-            override(section, {key: value})
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-    if not isinstance(own, str | int | float):
-        raise UserError(f"{where}: holds {type(own).__name__}, which cannot be searched")
-    if not _contains(values, own):
-        raise UserError(
-            f"{where}: leaves out the config's own train.{key}, {own!r}, which the first trial "
-            "tries; widen the space or change the setting"
-        )
-    return own
-
-
-def _ends(values: RangeSection, own: object) -> list[Value]:
-    """Return values that train must accept, if it is to accept all of the space."""
-    if values.choices is not None:
-        return list(values.choices)
-    low, high = _bounds(values)
-    # A number between tells a setting of whole numbers from one of any.
-    whole = _is_whole(values, own)
-    return [low, high] if whole else [low, high, low + (high - low) * 0.3819]
-
-
-def _contains(values: RangeSection, own: Value) -> bool:
-    if values.choices is not None:
-        return own in values.choices
-    low, high = _bounds(values)
-    return not isinstance(own, str) and low <= own <= high
-
-
 def _suggest(trial: optuna.Trial, key: str, values: RangeSection, own: Value) -> Value:
     if values.choices is not None:
         return cast(Value, trial.suggest_categorical(key, values.choices))
-    low, high = _bounds(values)
-    if _is_whole(values, own):
+    low, high = bounds(values)
+    if is_whole(values, own):
         return int(trial.suggest_int(key, int(low), int(high), log=values.log))
     return float(trial.suggest_float(key, low, high, log=values.log))
-
-
-def _is_whole(values: RangeSection, own: object) -> bool:
-    return values.integer or isinstance(own, int)
-
-
-def _bounds(values: RangeSection) -> tuple[float, float]:
-    assert values.low is not None and values.high is not None  # noqa: S101, PT018 -- or choices
-    return values.low, values.high

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from components.shared.files import write_text
 from components.shared.task import Task
-from components.tune.space import Value
+from components.tune.ranges import Value
 
 State = Literal["complete", "pruned", "diverged"]
 

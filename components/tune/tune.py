@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from components.shared.recordio import RecordSet
 from components.shared.signals import exit_on_sigterm
 from components.shared.task import Task
-from components.shared.training.checkpoints import claimed
+from components.shared.training.checkpoints import claimed, surroundings
 from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
@@ -26,8 +26,9 @@ from components.shared.training.objectives import Objective, objective_class
 from components.shared.training.recorder import Best, DivergedError, Epoch
 from components.shared.training.settings import override
 from components.tune.config import TuneSection
+from components.tune.ranges import Value, own_values
 from components.tune.report import write_report
-from components.tune.space import Value, own_values, suggest
+from components.tune.space import suggest
 from components.tune.trials import Trial, Trials, finished, write_trials
 
 _STARTUP = 4  # trials drawn at random before the search learns from them
@@ -117,7 +118,7 @@ def tune(
         UserError: if the space and the train section do not fit together.
     """
     check_settings(train_section, task)
-    own = own_values(section.space, train_section)
+    own = own_values(section.space, train_section, task)
     objective = objective_class(task)
     found = Trials(task, objective.metric, objective.higher, section.epochs, own, [])
     if section.trials == 0:
@@ -206,6 +207,7 @@ def _key(
         task,
         seed,
         RecordSet(records).digest(),
+        surroundings(train_section),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from components.shared.reasons import kind_of
 from components.shared.table import iter_batches
 from components.shared.task import Task
 
@@ -158,13 +159,12 @@ def _named(counted: Counter[int], classes: tuple[str, ...]) -> dict[str, int]:
 
 
 def _rejected(path: Path) -> tuple[dict[str, int], int]:
-    """Count reasons, and the files that were set aside whole."""
+    """Count reasons by kind, and the files that were set aside whole."""
     reasons: Counter[str] = Counter()
     files = [np.empty(0, np.uint64)]
     for batch in batches(path, ["path", "reason"]):
         where, texts = (column.to_pylist() for column in batch.columns)
-        # Grouped by what went wrong: what it was found in differs from row to row.
-        reasons.update(text.split(":")[0].split("(")[0].strip() for text in texts)
+        reasons.update(map(kind_of, texts))
         whole = [
             _file(one, text)
             for one, text in zip(where, texts, strict=True)

@@ -3,10 +3,10 @@
 Plain Python: the orchestrator checks configs with it and has none of this step's packages.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Final, Literal
 
+from components.shared.hints import hint
 from components.shared.task import Task
 
 FrameName = Literal["images", "boxes", "classes", "dataset"]
@@ -101,10 +101,7 @@ BUILTIN: Final[dict[str, tuple[Task, ...]]] = {
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is not known, with the nearest one that is, or all of them."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
-    return f"unknown {what} '{name}'; {hint}"
+    return f"unknown {what} '{name}'; {hint(name, known)}"
 
 
 def frames_of(task: Task) -> dict[str, tuple[str, ...]]:

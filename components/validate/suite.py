@@ -171,11 +171,15 @@ def _label_checks(section: ValidateSection, info: TableInfo) -> list[Check]:
     if info.task == "detect":
         return _box_checks(section, info)
     name = "count" if info.task == "count" else "label"
-    last = None if info.task == "count" else len(info.classes) - 1
-    meaning = "is 0 or more" if last is None else f"is one of the {len(info.classes)} classes"
+    last, meaning = len(info.classes) - 1, f"is one of the {len(info.classes)} classes"
+    remedy = _MEND
+    if info.task == "count":  # a model of counts has an output for each up to the largest
+        last, meaning = section.largest_count, f"is 0 to {section.largest_count:,}"
+        remedy = f"{_MEND}, leave larger ones out (ingest.max_count), or raise "
+        remedy += "validate.largest_count"
     return [
         _not_null(f"{name}_present", name, f"every image has a {name}"),
-        between(f"{name}_valid", IMAGES, name, 0, last, f"the {name} {meaning}", _MEND),
+        between(f"{name}_valid", IMAGES, name, 0, last, f"the {name} {meaning}", remedy),
     ]
 
 

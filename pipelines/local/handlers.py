@@ -154,6 +154,7 @@ class VenvTaskHandler(_Handler):
             **{key: value for key, value in os.environ.items() if key != "PYTHONHOME"},
             **self.session.env,
             **self.env_vars,
+            "SIGHTLINE_IMAGE": self.image,
             "VIRTUAL_ENV": str(prefix),
             "PATH": f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
@@ -204,7 +205,12 @@ class ContainerTaskHandler(_Handler):
                 image,
                 self.command,
                 detach=True,
-                environment={**self.session.env, **self.env_vars, "PYTHONUNBUFFERED": "1"},
+                environment={
+                    **self.session.env,
+                    **self.env_vars,
+                    "SIGHTLINE_IMAGE": self.image,
+                    "PYTHONUNBUFFERED": "1",
+                },
                 user=f"{os.getuid()}:{os.getgid()}",
                 volumes={
                     str(folder): {"bind": str(folder), "mode": "ro" if read_only else "rw"}

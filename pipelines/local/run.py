@@ -104,7 +104,8 @@ def _execute(
     fresh: bool,
 ) -> Failure | None:
     env = {
-        "SIGHTLINE_CHECKPOINTS": str(paths.project / "checkpoints"),
+        # A fresh run takes no earlier one's checkpoints either.
+        "SIGHTLINE_CHECKPOINTS": str((paths.run if fresh else paths.project) / "checkpoints"),
         "SIGHTLINE_REGISTRY_DIR": str(paths.root),
         "SIGHTLINE_CODE_VERSION": _code_version(),
     }

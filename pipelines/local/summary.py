@@ -6,20 +6,14 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from components.evaluate.names import HEADLINES
 from components.shared.files import write_text
 from pipelines.config import Project
 from pipelines.local.journal import StepRecord
-
-HEADLINES: Final = {
-    "detect": ("ap", "ap50"),
-    "count": ("rmse", "accuracy", "mae"),
-    "classify": ("accuracy", "balanced_accuracy"),
-}
-
 
 RunStatus = Literal["succeeded", "failed", "rejected"]
 

@@ -65,8 +65,21 @@ def test_an_override_wins_over_the_file(config: Path) -> None:
         ("train.model=fcos_resnet18", "'fcos_resnet18' does not serve task 'classify'"),
         ("evaluate.gate=[{metric: ap}]", "evaluate.gate.0: give either at_least or at_most"),
         ("evaluate.gate=[{metrics: ap}]", "unknown key; did you mean 'metric'?"),
+        (
+            "evaluate.gate=[{metric: acuracy, at_least: 0.9}]",
+            "evaluate.gate.0.metric: 'acuracy' is not measured for task 'classify'; "
+            "did you mean 'accuracy'?",
+        ),
+        (
+            "evaluate.benchmark.metrics={rmse: 1.0}",
+            "evaluate.benchmark.metrics.rmse: 'rmse' is not measured for task 'classify'; known: ",
+        ),
         ("tune.space={learning_rat: {low: 1, high: 2}}", "did you mean 'learning_rate'?"),
         ("tune.space={epochs: {low: 2, high: 1}}", "low below high"),
+        (
+            "tune.space={model: {choices: [resnet18, fcos_resnet18]}}",
+            "tune.space.model: train.model: 'fcos_resnet18' does not serve task 'classify'",
+        ),
         ("train.learning_rate=.nan", "train.learning_rate"),
         ("augment.copies=-1", "augment.copies: input should be greater than or equal to 0"),
     ],

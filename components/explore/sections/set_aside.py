@@ -35,13 +35,11 @@ def add_set_aside(report: Report, material: Material, palette: Palette) -> None:
 
 
 def _picture(one: Rejection, material: Material, palette: Palette) -> Picture | None:
-    """Return the file's own picture; else the image that is used without this annotation."""
-    caption = f"{one.path}\n{one.reason}"
-    own = picture_of(one)
-    if own is not None:
-        return Picture(own, caption, caption)
+    """Return the image that is used without this annotation; else the row's own picture."""
     row = material.set_aside.get(one.file)
     image = material.pictures.get(row["image_id"]) if row else None
-    if row is None or image is None:
-        return None
-    return palette.picture(image, row, f"{one.reason}\nused with ")
+    if row is not None and image is not None:
+        return palette.picture(image, row, f"{one.reason}\nused with ")
+    caption = f"{one.path}\n{one.reason}"
+    own = picture_of(one)
+    return None if own is None else Picture(own, caption, caption)

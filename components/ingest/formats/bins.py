@@ -45,6 +45,7 @@ class BinsFormat(Files):
         )
         for member, found in parse_files(scan, members, parse_metadata):
             self._add(scan, member, found, images, prefix_of(root, roots))
+        scan.catalogue.looked_through(images)
         for member in scan.catalogue.files(images):
             stem = PurePosixPath(member.path).stem
             if not is_image(member.path):

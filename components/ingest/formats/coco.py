@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from components.ingest.formats.base import Files, Scan, is_image
+from components.ingest.formats.base import Files, Scan
 from components.ingest.formats.json_lists import JsonError, list_items
 from components.ingest.records import RawBox, Record
 from components.ingest.sources.base import Member
@@ -47,9 +47,6 @@ class CocoFormat(Files):
             for origin in filter(None, origins):
                 image_id = key.rpartition("#")[2]
                 scan.catalogue.reject(origin, f"annotation without image {image_id}")
-        for member in scan.catalogue.files_below(""):
-            if is_image(member.path) and not scan.catalogue.is_accounted_for(member.path):
-                scan.catalogue.reject(member.path, "image that no annotation file lists")
         return list(names)
 
 
@@ -137,7 +134,7 @@ class _Instances:
             )
             return
         split, size = self._split, _size(image)
-        attributes = {"annotation": self._path}
+        attributes = {"listed_in": self._path}
         if split:
             attributes["upstream_split"] = split
         if len(boxes) < len(rows):

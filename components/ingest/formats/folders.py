@@ -28,6 +28,7 @@ class FoldersFormat(Files):
         found: Counter[str] = Counter()
         for folder in folders:
             split, name = _split_and_class(folder, root, splits)
+            scan.catalogue.looked_through(folder)
             for member in scan.catalogue.files(folder):
                 if not is_image(member.path):
                     scan.catalogue.tally["files that are no images"] += 1

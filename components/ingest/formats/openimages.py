@@ -89,6 +89,7 @@ class _Split:
         found: set[str] = set()
         catalogue = self._scan.catalogue
         catalogue.annotate(self._rows(wanted, found))
+        catalogue.looked_through(self._images)
         for member in catalogue.files(self._images):
             if not is_image(member.path):
                 catalogue.tally["files that are no images"] += 1

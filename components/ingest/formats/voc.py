@@ -122,7 +122,8 @@ class _Root:
                 units="voc",
                 annotated_size=annotation.size,
                 attributes=attributes,
-            )
+            ),
+            origin=member.path,
         )
 
     def _image_of(self, member: Member, annotation: Annotation) -> Member | None:
@@ -147,6 +148,7 @@ class _Root:
     def _reject_unused(self) -> None:
         """List images that no annotation has claimed."""
         catalogue = self._scan.catalogue
+        catalogue.looked_through(self._images)
         for member in catalogue.files(self._images):
             annotation = f"{self._annotations}/{PurePosixPath(member.path).stem}.xml"
             if not is_image(member.path):

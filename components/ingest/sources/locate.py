@@ -13,7 +13,7 @@ from components.ingest.sources.downloads import Options, Remote, check_sha256, d
 from components.ingest.sources.http import HttpFile
 from components.ingest.sources.local import FolderSource
 from components.ingest.sources.s3 import Bucket, S3Object, S3Source
-from components.ingest.sources.slot import download_folder
+from components.ingest.sources.slot import download_folder, scratch_folder
 from components.ingest.sources.tars import open_tar
 from components.ingest.sources.zips import ZipSource
 from components.shared.addresses import shown
@@ -33,15 +33,15 @@ def open_source(section: IngestSection) -> Iterator[Source]:
             is needed for all the others cannot be read.
     """
     with _damage(section), ExitStack() as stack:
-        # Beside the downloads: a compressed archive is unpacked there, which takes as much room.
-        folder = download_folder(section.download_folder) if section.download_folder else None
-        holder = TemporaryDirectory(prefix="sightline-source-", dir=folder)
-        scratch = Path(stack.enter_context(holder))
-        if section.format == "synthetic":
-            yield FolderSource(scratch, "synthetic")  # scenes are drawn from no file
+        if section.format == "synthetic":  # scenes are drawn from no file
+            empty = stack.enter_context(TemporaryDirectory(prefix="sightline-source-"))
+            yield FolderSource(Path(empty), "synthetic")
             return
         found = _locate(section, stack)
         if isinstance(found, Path) and not found.is_dir():
+            # Beside the downloads: what is compressed is unpacked there, and takes more room.
+            beside = download_folder(section.download_folder)
+            scratch = stack.enter_context(scratch_folder(beside))
             yield _open_archive(found, shown(section.uri), scratch)
             return
         if section.sha256:

@@ -5,13 +5,15 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from components.shared.errors import UserError
 from components.shared.files import write_text
@@ -116,6 +118,28 @@ class Slot:
     def size(self) -> int:
         """Return how many bytes have come."""
         return self.part.stat().st_size if self.part.exists() else 0
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Give an empty folder for as long as the block runs; delete those of killed processes."""
+    for lock in parent.glob("scratch-*.lock"):
+        with lock.open("w") as held, suppress(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+    lock = parent / f"scratch-{uuid4().hex}.lock"
+    aside = lock.with_suffix(".new")
+    with aside.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        aside.rename(lock)  # it has never been seen without its lock
+        folder = lock.with_suffix("")
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 def download_folder(asked: str) -> Path:

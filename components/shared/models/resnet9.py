@@ -2,8 +2,10 @@
 
 from torch import Tensor, nn
 
+from components.shared.models.stages import Staged
 
-class ResNet9(nn.Module):
+
+class ResNet9(Staged):
     """David Page's network for CIFAR-10 ("How to Train Your ResNet", myrtle.ai, 2018).
 
     The first two convolutions work at the image's resolution, where ImageNet's networks divide
@@ -32,22 +34,15 @@ class ResNet9(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        stages: list[nn.Module] = [self.stem, self.layer1, self.layer2, self.layer3]
-        self._frozen = stages[:frozen_stages]
-        for stage in self._frozen:
-            stage.requires_grad_(False)
-            stage.eval()
+        self.freeze(frozen_stages)
+
+    def stages(self) -> list[list[nn.Module]]:
+        """Return stem and layers."""
+        return [[self.stem], [self.layer1], [self.layer2], [self.layer3]]
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """Return the feature map (N, channels, S / 8, S / 8) of images (N, 3, S, S)."""
         return (self.layer3(self.layer2(self.layer1(self.stem(images)))),)
-
-    def train(self, mode: bool = True) -> "ResNet9":
-        """Switch to training or evaluation; frozen stages keep their running statistics."""
-        super().train(mode)
-        for stage in self._frozen:
-            stage.eval()
-        return self
 
 
 class _Residual(nn.Module):

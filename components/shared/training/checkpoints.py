@@ -19,7 +19,8 @@ from typing import Final, TextIO
 
 import torch
 
-from components.shared.training.config import TrainSection
+from components.shared.files import sha256_of
+from components.shared.training.config import TrainSection, is_weights_file
 from components.shared.training.data import TrainingData
 
 # Raised when what a checkpoint holds changes.
@@ -30,10 +31,22 @@ _LOCK = "lock"
 
 
 def training_key(section: TrainSection, data: TrainingData, seed: int) -> str:
-    """Return a digest of what determines a training: settings, data, seed, and torch."""
+    """Return a digest of what determines a training: settings, data, seed, and surroundings."""
     settings = section.model_dump(mode="json", exclude={"workers"})
-    parts = [_VERSION, settings, data.task, data.digest, seed, torch.__version__]
+    parts = [_VERSION, settings, data.task, data.digest, seed, surroundings(section)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def surroundings(section: TrainSection) -> list[str]:
+    """Return what determines a training beside settings and data.
+
+    The code (the task's image, whose tag is made of it, in `SIGHTLINE_IMAGE`), torch, and the
+    content of a file of weights.
+    """
+    weights = Path(section.weights)
+    has_file = is_weights_file(section.weights) and weights.is_file()
+    code = os.environ.get("SIGHTLINE_IMAGE", "")
+    return [code, torch.__version__, sha256_of(weights) if has_file else ""]
 
 
 @dataclass(frozen=True)

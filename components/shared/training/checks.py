@@ -34,6 +34,7 @@ def check_settings(section: TrainSection, task: Task) -> None:
             "label_smoothing": section.label_smoothing,
             "augment.mixup": section.augment.mixup,
             "mirror_average": section.mirror_average,
+            "class_weights": section.class_weights != "none",
         },
         "count": {"label_smoothing": section.label_smoothing},
         "classify": {},

@@ -45,6 +45,9 @@ class TrainSection(Section):
     batch_size: int = Field(32, ge=1)
     optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
     learning_rate: float = Field(2e-3, gt=0, description="the highest rate of the schedule")
+    stage_rate: float = Field(
+        1.0, gt=0, le=1, description="rate of each stage of the body, as a share of the next one's"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(0.05, ge=0)
     schedule: Literal["constant", "onecycle", "cosine", "step"] = "onecycle"
@@ -52,6 +55,9 @@ class TrainSection(Section):
     step_epochs: list[int] = Field([], description="epochs at which `step` lowers the rate")
     step_factor: float = Field(0.1, gt=0, lt=1, description="by how much it is lowered")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: the rarer a class (or count), the more its images weigh"
+    )
     gradient_clip: float = Field(5.0, ge=0, description="largest gradient norm; 0: off")
     ema_decay: float = Field(
         0.0, ge=0, lt=1, description="of the weights' moving average, which is kept; 0: off"

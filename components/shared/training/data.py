@@ -80,11 +80,6 @@ class ImageRecords(Dataset[Batch]):
         images, labels = self._read(indices, None, windows)
         return images, _targets(labels, self._task)
 
-    def labels(self) -> npt.NDArray[np.float32]:
-        """Return the labels of all images: (N,). Only of classes or counts."""
-        each = self._labels or [self._reader[index].label for index in range(len(self))]
-        return np.array([label[0] for label in each], dtype=np.float32)
-
     def _read(
         self,
         indices: Sequence[int],
@@ -207,12 +202,27 @@ class TrainingData:
         if self.train.nbytes + self.val.nbytes <= CACHE_BYTES:
             self.train.cache()
             self.val.cache()
-        self.outputs = len(self.classes) if task != "count" else int(self.train.labels().max()) + 1
+        self._records = records
+        largest = int(records.labels("train").max()) if task == "count" else 0
+        self.outputs = largest + 1 if task == "count" else len(self.classes)
+
+    def class_weights(self) -> Tensor:
+        """Return weights of classes (or counts), float32 (outputs,), under which all count alike.
+
+        The mean over the training images is 1; a class of which there is none weighs nothing.
+        """
+        labels = torch.from_numpy(self._records.labels("train")).long()
+        frequencies = torch.bincount(labels, minlength=self.outputs).float()
+        known = (frequencies > 0).sum()
+        weights = len(labels) / (known * frequencies.clamp(min=1))
+        return torch.where(frequencies > 0, weights, 0.0)
 
     def crops_while_reading(self, section: Operations) -> bool:
         """Tell whether `train_loader` crops, so that nobody else must."""
-        crops = section.crop_scale < 1 and section.pad == 0  # a shifted one needs the whole image
-        return crops and self.task != "detect" and not self.train.is_cached
+        if self.task == "detect" or self.train.is_cached:
+            return False
+        # What is moved before the crop, or shifted by it, is needed whole.
+        return section.crop_scale < 1 and section.pad == 0 and not section.moves()
 
     def train_loader(
         self, batch_size: int, workers: int, seed: int, section: Operations

@@ -133,7 +133,8 @@ def _fit(
     checkpoints: Checkpoints | None,
     on_epoch: EpochEnd | None,
 ) -> Fitted:
-    objective = objective_class(data.task)(_without_crops(section, data), data.outputs)
+    weights = data.class_weights() if section.class_weights == "balanced" else None
+    objective = objective_class(data.task)(_without_crops(section, data), data.outputs, weights)
     pl.seed_everything(seed, workers=True, verbose=False)
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     network = create_model(

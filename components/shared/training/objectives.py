@@ -40,9 +40,17 @@ class Objective(ABC):
     higher: ClassVar[bool]
     judges_training: ClassVar[bool] = True
 
-    def __init__(self, section: TrainSection, outputs: int) -> None:
+    def __init__(self, section: TrainSection, outputs: int, weights: Tensor | None = None) -> None:
+        """Keep what training is about.
+
+        Args:
+            section: the settings.
+            outputs: what the model tells apart.
+            weights: of the classes in the loss, float (outputs,); None: all alike.
+        """
         self._section = section
         self._outputs = outputs
+        self._weights = weights
 
     def better(self, new: dict[str, float], old: dict[str, float] | None) -> bool:
         """Tell whether an epoch's metrics beat another's; the loss decides between equals."""
@@ -97,7 +105,10 @@ class Classify(Objective):
         """Return the mean loss of the batch."""
         assert isinstance(network, Classifier)  # noqa: S101
         assert isinstance(targets, Tensor)  # noqa: S101
-        return network.losses(outputs, targets).mean()
+        losses = network.losses(outputs, targets)
+        if self._weights is not None:
+            losses = losses * (targets * self._weights.to(targets.device)).sum(dim=1)
+        return losses.mean()
 
     def outcome(self, network: Network, outputs: Any, targets: Targets) -> Outcome:
         """Answers: distributions (N, C)."""

@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from components.shared.models.stages import Staged
 from components.shared.training.config import TrainSection
 
 # Where a one-cycle schedule starts, and where it ends, as shares of the highest rate.
@@ -17,14 +18,15 @@ def create_optimizer(network: nn.Module, section: TrainSection) -> Optimizer:
     """Return the optimizer of all parameters that learn.
 
     Weights decay; biases and the scales of normalisations do not, as decay would only hinder
-    them (He et al., https://arxiv.org/abs/1812.01187).
+    them (He et al., https://arxiv.org/abs/1812.01187). What follows the body learns at the full
+    rate, and each stage of the body at `stage_rate` times that of the next (Howard and Ruder,
+    https://arxiv.org/abs/1801.06146).
     """
-    learning = [one for one in network.parameters() if one.requires_grad]
     groups = [
-        {"params": [one for one in learning if one.ndim > 1], "weight_decay": section.weight_decay},
-        {"params": [one for one in learning if one.ndim <= 1], "weight_decay": 0.0},
+        {"params": some, "lr": section.learning_rate * rate, "weight_decay": decay}
+        for rate, parameters in _by_rate(network, section.stage_rate).items()
+        for decay, some in _by_decay(parameters, section.weight_decay).items()
     ]
-    groups = [group for group in groups if group["params"]]
     match section.optimizer:
         case "sgd":
             nesterov = section.momentum > 0
@@ -33,6 +35,26 @@ def create_optimizer(network: nn.Module, section: TrainSection) -> Optimizer:
             return Adam(groups, section.learning_rate)
         case "adamw":
             return AdamW(groups, section.learning_rate)
+
+
+def _by_rate(network: nn.Module, stage_rate: float) -> dict[float, list[nn.Parameter]]:
+    """Return the parameters that learn by their share of the learning rate."""
+    depths: dict[nn.Parameter, int] = {}
+    for body in (module for module in network.modules() if isinstance(module, Staged)):
+        for depth, stage in enumerate(reversed(body.stages()), start=1):
+            depths |= {one: depth for module in stage for one in module.parameters()}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for one in network.parameters():
+        if one.requires_grad:
+            groups.setdefault(stage_rate ** depths.get(one, 0), []).append(one)
+    return groups
+
+
+def _by_decay(parameters: list[nn.Parameter], decay: float) -> dict[float, list[nn.Parameter]]:
+    groups: dict[float, list[nn.Parameter]] = {}
+    for one in parameters:
+        groups.setdefault(decay if one.ndim > 1 else 0.0, []).append(one)
+    return groups
 
 
 def create_schedule(

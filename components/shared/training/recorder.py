@@ -27,7 +27,7 @@ class Epoch:
         train: `loss`, and for classes and counts the task's metrics, over the changed images
             that were learned from.
         val: `loss` and metrics over the validation images.
-        learning_rate: at its end.
+        learning_rate: at its end, of what learns fastest.
         seconds: it took, validation included.
     """
 
@@ -101,7 +101,7 @@ class Recorder(pl.Callback):
             number=trainer.current_epoch + 1,
             train=pl_module.train_metrics,
             val=pl_module.val_metrics,
-            learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
+            learning_rate=max(float(one["lr"]) for one in trainer.optimizers[0].param_groups),
             seconds=time.monotonic() - self._epoch_began,
         )
         _check_finite(epoch, self._section)

@@ -13,6 +13,7 @@ from components.evaluate.config import EvaluateSection
 from components.evaluate.evaluate import evaluate
 from components.evaluate.evaluation import Evaluation
 from components.evaluate.join import Sample
+from components.evaluate.names import HEADLINES, METRICS
 from components.shared.predictions import Prediction
 from components.shared.task import Task
 
@@ -55,6 +56,8 @@ def test_writes_the_verdict_as_one_json(
         written
     )
     assert written["metrics"] == result.metrics
+    assert set(written["metrics"]) <= set(METRICS[task])  # so a gate may name each of them
+    assert set(HEADLINES[task]) <= set(written["metrics"])
     assert all(math.isfinite(value) for value in written["metrics"].values())
     first, second = written["verdict"]["rules"]
     assert written["verdict"]["passed"] is False

@@ -120,3 +120,25 @@ def test_an_image_without_a_usable_box_is_pictured(
     assert list(pictured) == ["Annotations/wide.xml#object1", "JPEGImages/wide.jpg"]
     facts = inspect_image(pictured["JPEGImages/wide.jpg"])
     assert (facts.format, facts.width, facts.height) == ("jpeg", 200, 50)
+
+
+def test_images_that_are_rejected_unread_are_pictured_too(
+    write: Any, picture: Any, bin_json: Any, run: Any
+) -> None:
+    files = {f"bin-images/{number}.jpg": picture() for number in range(20)}
+    files |= {f"metadata/{number}.json": bin_json(number % 3) for number in range(8)}
+    files["bin-images/8.jpg"] = b"no image"
+    got = run("count", format="bins", uri=str(write(files)))
+    assert len(got.rejected) == 12
+    # The first by name; one of them does not decode.
+    assert list(got.pictured()) == [f"bin-images/{number}.jpg" for number in range(10, 18)]
+
+
+def test_an_image_that_is_used_pictures_its_rejected_boxes(
+    write: Any, picture: Any, voc_xml: Any, run: Any
+) -> None:
+    boxes = (("cat", 1, 1, 20, 15), ("cat", 9, 9, 9, 9))
+    files = {"JPEGImages/a.jpg": picture(), "Annotations/a.xml": voc_xml((40, 30), *boxes)}
+    got = run("detect", format="voc", uri=str(write(files)))
+    assert list(got.rows) == ["a"]
+    assert list(got.pictured()) == ["Annotations/a.xml#object2"]

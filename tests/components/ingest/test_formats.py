@@ -4,7 +4,7 @@ import io
 import json
 import pickle
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -260,7 +260,7 @@ def test_coco(write: Any, picture: Any, run: Any) -> None:
     assert (row["image_id"], row["source"]) == ("val2017/one", "val2017/one.jpg")
     assert row["boxes"] == [{"label": 1, "xmin": 0.25, "ymin": 0.5, "xmax": 0.75, "ymax": 1.0}]
     assert row["attributes"] == {
-        "annotation": json_path, "upstream_split": "val2017", "group_of": "1"
+        "listed_in": json_path, "upstream_split": "val2017", "group_of": "1"
     }  # fmt: skip
     reasons = {
         f"{json_path}#image 2": "0 boxes without image gone.jpg",
@@ -271,7 +271,7 @@ def test_coco(write: Any, picture: Any, run: Any) -> None:
         f"{json_path}#annotation 13": "bbox is [0, 0, 40]",
         f"{json_path}#annotation 14": "annotation without image 99",
         "val2017/one.jpg": "listed twice",
-        "val2017/unlisted.jpg": "no annotation file lists",
+        "val2017/unlisted.jpg": "no annotation of format 'coco' is about this image",
     }
     assert got.rejected.keys() == reasons.keys()
     for path, part in reasons.items():
@@ -310,7 +310,7 @@ def test_coco_faults_that_are_mended(write: Any, picture: Any, run: Any) -> None
         pytest.approx([0.25, 1 / 3, 0.75, 2 / 3]), pytest.approx([0.5, 1 / 3, 1, 1])
     ]  # fmt: skip
     assert got.rows["a"]["attributes"] == {
-        "annotation": "a.json", "annotated_size": "none",
+        "listed_in": "a.json", "annotated_size": "none",
         "boxes_swapped": "1", "boxes_clipped": "1", "boxes_repeated": "1",
     }  # fmt: skip
     assert got.rejected["a.json#annotation 4"].startswith("box set aside: it lies outside")
@@ -423,3 +423,48 @@ def test_bins_without_a_count(
     assert f"EXPECTED_QUANTITY is {expected!r}" in got.rejected["metadata/1.json"]
     assert "is set aside" in got.rejected["bin-images/1.jpg"]
     assert "not JSON" in got.rejected["metadata/3.json"]
+
+
+# What no format reads
+
+
+def test_no_image_vanishes_wherever_it_lies(
+    write: Any, picture: Any, voc_xml: Any, bin_json: Any, run: Any
+) -> None:
+    labels = "\n".join([HEADER, _row("a", "/m/1", 0.1, 0.5, 0.2, 0.6)])
+    sources: dict[tuple[str, str], dict[str, bytes | str]] = {
+        ("detect", "openimages"): {
+            "train/labels/detections.csv": labels, "train/metadata/classes.csv": "/m/1,Cat\n",
+            "train/data/a.jpg": picture(),
+            # Of the other split only the images have come so far.
+            "test/data/lost.jpg": picture(), "train/data/night/lost.jpg": picture(),
+        },
+        ("detect", "voc"): {
+            "JPEGImages/a.jpg": picture(), "JPEGImages/night/lost.jpg": picture(),
+            "Annotations/a.xml": voc_xml((40, 30), ("cat", 1, 1, 20, 15)), "lost.png": picture(),
+        },
+        ("count", "bins"): {
+            "bin-images/1.jpg": picture(), "metadata/1.json": bin_json(1, 1),
+            "bin-images/x/lost.jpg": picture(),
+        },
+    }  # fmt: skip
+    for (task, kind), files in sources.items():
+        got = run(task, format=kind, uri=str(write(files)))
+        lost = {name for name in files if PurePosixPath(name).stem == "lost"}
+        assert set(got.rejected) == lost
+        assert all("is about this image" in reason for reason in got.rejected.values())
+        assert len(got.rows) == 1
+
+
+def test_a_second_annotation_of_an_image_is_listed(
+    write: Any, picture: Any, voc_xml: Any, run: Any
+) -> None:
+    box = ("cat", 1, 1, 20, 15)
+    files = {
+        "JPEGImages/a.jpg": picture(),
+        "Annotations/b.xml": voc_xml((40, 30), box, filename="a.jpg"),
+        "Annotations/c.xml": voc_xml((40, 30), box, box, filename="a.jpg"),
+    }
+    got = run("detect", format="voc", uri=str(write(files)))
+    assert len(got.rows["a"]["boxes"]) == 1
+    assert got.rejected == {"Annotations/c.xml": "image 'a' is listed twice; the first is used"}

@@ -143,3 +143,22 @@ def test_an_archive_that_has_changed_since_the_plan_is_refused(
     zipped(seed=5)
     with pytest.raises(UserError, match=r"animals\.zip: has changed since the parts were planned"):
         read_part(section, "classify", tmp_path / "plan", 1, tmp_path / "piece-1")
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_parts_picture_the_same_rejected_images(
+    tmp_path: Path, write: Any, picture: Any, voc_xml: Any
+) -> None:
+    fine, empty = ("cat", 1, 1, 20, 15), ("cat", 9, 9, 9, 9)
+    files: dict[str, bytes | str] = {}
+    # More than are pictured, with names whose order depends on whether a suffix follows.
+    for number in range(30):
+        name = f"a-{number}" if number else "a"
+        files[f"JPEGImages/{name}.jpg"] = picture(seed=number)
+        files[f"Annotations/{name}.xml"] = voc_xml((40, 30), fine if number % 3 == 2 else empty)
+    section = IngestSection(format="voc", uri=str(write(files)), workers=1)
+    alone = in_one(section, "detect", tmp_path / "one")
+    assert in_parts(section, "detect", 4, tmp_path / "parts") == alone
+    rejected = list(table.iter_rejected(tmp_path / "one" / "rejected"))
+    whole = [one for one in rejected if one.path.startswith("JPEGImages")]
+    assert [one.thumbnail is not None for one in whole] == [True] * 8 + [False] * 12

@@ -1,5 +1,6 @@
 """Archives: every kind reads the same, and those that attack are refused or harmless."""
 
+import fcntl
 import gzip
 import io
 import lzma
@@ -20,6 +21,7 @@ from components.ingest.config import IngestSection
 from components.ingest.sources import archives, tars
 from components.ingest.sources.base import read
 from components.ingest.sources.locate import open_source
+from components.ingest.sources.slot import scratch_folder
 from components.shared.errors import UserError
 
 FILES = {"set/a.txt": b"first", "set/deep/b.txt": b"second", ".hidden": b"", "__MACOSX/c": b""}
@@ -464,3 +466,28 @@ def test_an_annotation_file_that_cannot_be_read_is_named(tmp_path: Path, run: An
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"a.zip|labels/detections\.csv"):
         run("detect", format="openimages", uri=str(path))
+
+
+def test_what_killed_processes_unpacked_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    left, used = tmp_path / "scratch-left", tmp_path / "scratch-used"
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / "plain.tar").write_bytes(b"x")
+        folder.with_suffix(".lock").touch()
+    with used.with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with scratch_folder(tmp_path) as own:
+            assert own.parent == tmp_path
+            assert not [*own.iterdir()]
+            assert not left.exists()
+            assert (used / "plain.tar").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"scratch-used", "scratch-used.lock"}
+
+
+def test_a_compressed_archive_is_unpacked_beside_the_downloads(tmp_path: Path) -> None:
+    archive = _tar(tmp_path / "a.tar.gz", FILES)
+    folder = tmp_path / "downloads"
+    section = IngestSection(format="folders", uri=str(archive), download_folder=str(folder))
+    with open_source(section):
+        assert [path.name for path in folder.rglob("plain.tar")] == ["plain.tar"]
+    assert not [*folder.iterdir()]

@@ -14,8 +14,10 @@ from components.shared.images_io import (
     ImageFacts,
     UnreadableImageError,
     encode_png,
+    encode_thumbnail,
     inspect_image,
     open_image,
+    open_reduced,
 )
 
 WIDTH, HEIGHT = 48, 32
@@ -262,3 +264,47 @@ def test_damaged_metadata_cost_no_image() -> None:
             harmed[dice.randrange(start + 6, end)] = dice.choice([0, 1, 0x7F, 0xFF])
         facts = inspect_image(bytes(harmed))
         assert open_image(bytes(harmed)).size == (facts.width, facts.height)
+
+
+def _tiff_exif(*entries: tuple[int, int, bytes]) -> bytes:
+    """Write EXIF by hand: tags that Pillow reads, but would not write again."""
+    body = b"".join(struct.pack("<HHI4s", tag, kind, 1, value) for tag, kind, value in entries)
+    start = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    return start + body + struct.pack("<I", 0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        (0x011A, 2, b"72\0\0"),  # XResolution as text
+        (0x0100, 7, b"abcd"),  # ImageWidth as bytes of no type
+        (0x0100, 9, struct.pack("<i", -5)),  # a negative ImageWidth
+    ],
+)
+def test_odd_tags_beside_the_orientation_cost_no_image(odd: tuple[int, int, bytes]) -> None:
+    orientation = (0x0112, 3, struct.pack("<HH", 6, 0))
+    data = _encode(_picture(), "JPEG", exif=_tiff_exif(*sorted([orientation, odd])))
+    assert inspect_image(data).orientation == 6
+    assert open_image(data).size == (HEIGHT, WIDTH)
+    assert open_reduced(data, 8).size[0] < open_reduced(data, 8).size[1]
+    assert encode_thumbnail(data) is not None
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_reduced_image_is_large_enough_upright_and_of_the_mode(mode: Any) -> None:
+    large = _picture().resize((480, 320))
+    data = _encode(large, "JPEG", exif=_exif(6), quality=95)
+    small = open_reduced(data, 32, mode)
+    assert small.mode == mode
+    assert small.size == (40, 60)  # an eighth
+    whole = open_image(data).convert(mode).resize(small.size, Image.Resampling.BOX)
+    difference = np.asarray(small, float) - np.asarray(whole, float)
+    assert np.abs(difference).mean() < 2
+    assert open_reduced(_encode(large, "PNG"), 32, mode).size == large.size
+
+
+def test_a_thumbnail_is_small_and_only_of_what_decodes() -> None:
+    thumbnail = encode_thumbnail(_encode(_picture().resize((900, 300)), "JPEG"), 90)
+    assert thumbnail is not None
+    assert inspect_image(thumbnail) == ImageFacts(90, 30, "jpeg", 1, (90, 30))
+    assert encode_thumbnail(b"no image") is None

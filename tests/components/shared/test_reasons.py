@@ -17,6 +17,10 @@ DOTS = "\N{HORIZONTAL ELLIPSIS}"
             "cannot be decoded: file is truncated (20 bytes not processed); A/9.xml is not used",
             f"cannot be decoded: file is truncated; {DOTS} is not used",
         ),
+        (
+            "cannot be decoded; 'Annotations/Anna Smith 1.xml' is not used either",
+            f"cannot be decoded; {DOTS} is not used either",
+        ),
         ("has 3 frames; one is expected", "has n frames; one is expected"),
         (
             "has 400,000,000 pixels (20000x20000); the limit is 100,000,000",

@@ -185,7 +185,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.lst: cannot be read"):
         read_list(tmp_path / "none.lst")
     (tmp_path / "damaged.lst").write_text("first\t1\ta.jpg\n")
-    with pytest.raises(UserError, match=r"damaged\.lst: a line does not begin with an index"):
+    with pytest.raises(UserError, match=r"damaged\.lst: a line is not index, labels and path"):
         read_list(tmp_path / "damaged.lst")
     with pytest.raises(UserError, match="no records here"):
         RecordSet(tmp_path)

@@ -44,6 +44,13 @@ def test_shares_are_met_in_total_and_in_each_class(
     assert by_class[2, "test"] == 1
 
 
+def test_one_absurd_count_costs_no_memory(row: Row, write_data: WriteData, tmp_path: Path) -> None:
+    rows = [row(f"{i:02d}", count=i % 3) for i in range(40)]
+    rows += [row("90", count=2**31 - 1), row("91")]  # the last has no count at all
+    _, out = run(write_data(rows, task="count"), tmp_path)
+    assert len(splits(out)) == 42
+
+
 def test_everything_but_split_and_group_is_copied(
     row: Row, write_data: WriteData, tmp_path: Path
 ) -> None:

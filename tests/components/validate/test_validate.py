@@ -105,7 +105,7 @@ def test_every_fault_is_found_by_its_own_expectation_named_and_shown(
 
 @pytest.mark.parametrize(
     ("task", "name", "wrong"), [("classify", "label", 2), ("classify", "label", -1),
-                                ("count", "count", -1)],
+                                ("count", "count", -1), ("count", "count", 2**31 - 1)],
 )  # fmt: skip
 def test_labels_are_there_and_known(
     task: str,

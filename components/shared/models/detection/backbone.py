@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+from components.shared.models.stages import Staged
 
 STRIDES = (8, 16, 32)
 STAGES = 5
 
 
-class ResNetBody(ResNet):  # type: ignore[misc]  # torchvision ships no types
+class ResNetBody(Staged, ResNet):  # type: ignore[misc]  # torchvision ships no types
     """A ResNet that returns its last three feature maps.
 
     Its parameters have torchvision's own names, so that torchvision's weights (without `fc`)
@@ -40,17 +42,12 @@ class ResNetBody(ResNet):  # type: ignore[misc]  # torchvision ships no types
         super().__init__(block, list(blocks), zero_init_residual=True)
         self.channels = tuple(width * block.expansion for width in (128, 256, 512))
         del self.avgpool, self.fc
-        stages = [
-            [self.conv1, self.bn1],
-            [self.layer1],
-            [self.layer2],
-            [self.layer3],
-            [self.layer4],
-        ]
-        self._frozen = [module for stage in stages[:frozen_stages] for module in stage]
-        for module in self._frozen:
-            module.requires_grad_(False)
-            module.eval()
+        self.freeze(frozen_stages)
+
+    def stages(self) -> list[list[nn.Module]]:
+        """Return stem and layers."""
+        layers = [[self.layer1], [self.layer2], [self.layer3], [self.layer4]]
+        return [[self.conv1, self.bn1], *layers]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the feature maps at strides 8, 16 and 32 of images (N, 3, S, S)."""
@@ -58,13 +55,6 @@ class ResNetBody(ResNet):  # type: ignore[misc]  # torchvision ships no types
         eighth = self.layer2(self.layer1(stem))
         sixteenth = self.layer3(eighth)
         return eighth, sixteenth, self.layer4(sixteenth)
-
-    def train(self, mode: bool = True) -> "ResNetBody":
-        """Switch to training or evaluation; frozen stages keep their running statistics."""
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
 
 
 def resnet18(frozen_stages: int) -> ResNetBody:

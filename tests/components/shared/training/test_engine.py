@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from components.shared.augmentation.config import Operations
 from components.shared.errors import UserError
 from components.shared.task import Task
-from components.shared.training.checkpoints import Checkpoints
+from components.shared.training import data as data_module
+from components.shared.training import objectives
+from components.shared.training.checkpoints import Checkpoints, training_key
 from components.shared.training.checks import check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
 from components.shared.training.engine import Fitted, computing_precision, fit
+from components.shared.training.image_augment import augment_images
 from components.shared.training.recorder import Best, DivergedError, Epoch
 from components.shared.training.settings import override
 
@@ -191,6 +195,7 @@ def test_a_loss_that_is_no_number_ends_the_training(data: TrainingData) -> None:
         ("detect", "fcos_resnet18", {"augment.mixup": 0.1}, r"augment\.mixup: does not serve"),
         ("detect", "fcos_resnet18", {"label_smoothing": 0.1}, "label_smoothing: does not serve"),
         ("detect", "fcos_resnet18", {"mirror_average": True}, "mirror_average: does not serve"),
+        ("detect", "fcos_resnet18", {"class_weights": "balanced"}, "class_weights: does not serve"),
         ("count", "resnet18", {"augment.crop_scale": 0.5}, "a crop can remove an item"),
         ("classify", "resnet18", {"augment.mosaic": 0.5}, r"augment\.mosaic: does not serve"),
         ("detect", "fcos_resnet18", {"model": "resnet18"}, "'resnet18' does not serve"),
@@ -266,3 +271,36 @@ def test_checkpoints_are_whole_or_absent(tmp_path: Path) -> None:
     newest = checkpoints.newest()
     assert newest is not None
     assert newest.read_bytes() == b"whole"
+
+
+def test_a_training_is_another_with_other_code_or_other_weights(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "backbone.safetensors"
+    section = override(SMALL, {"weights": str(weights)})
+    keys = []
+    for content, image in [(b"1", "trainer:a"), (b"1", "trainer:a"), (b"2", "trainer:a"),
+                           (b"1", "trainer:b")]:  # fmt: skip
+        weights.write_bytes(content)
+        monkeypatch.setenv("SIGHTLINE_IMAGE", image)
+        keys.append(training_key(section, data, 0))
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert training_key(override(section, {"workers": 3}), data, 0) == keys[-1]
+
+
+@pytest.mark.parametrize(("memory", "scale"), [(0, 1.0), (1 << 30, 0.5)])
+def test_images_are_cropped_once(
+    memory: int, scale: float, draw_records: DrawRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_module, "CACHE_BYTES", memory)
+    asked = []
+
+    def watched(images: torch.Tensor, section: Operations, chance: torch.Generator) -> torch.Tensor:
+        asked.append(section.crop_scale)
+        return augment_images(images, section, chance)
+
+    monkeypatch.setattr(objectives, "augment_images", watched)
+    section = override(SMALL, {"augment.crop_scale": 0.5, "epochs": 1, "workers": 0})
+    fit(section, TrainingData(draw_records("classify"), "classify", SIZE), 0)
+    assert set(asked) == {scale}

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from components.shared.models import create_model
 from components.shared.training.config import TrainSection
 from components.shared.training.optimizers import create_optimizer, create_schedule, rate_factor
 
@@ -83,3 +84,29 @@ def test_the_schedule_drives_the_optimizer() -> None:
         optimizer.step()
         schedule.step()
     assert rates == pytest.approx([1, 1, 0.1, 0.1])
+
+
+def test_stages_learn_the_slower_the_nearer_to_the_image() -> None:
+    network = create_model("resnet18", "classify", outputs=3, image_size=32, frozen_stages=1)
+    section = TrainSection(learning_rate=0.1, stage_rate=0.5)
+    rates = {
+        id(parameter): group["lr"]
+        for group in create_optimizer(network, section).param_groups
+        for parameter in group["params"]
+    }
+    body = network.backbone
+    assert rates[id(network.head.weight)] == pytest.approx(0.1)
+    assert rates[id(body.layer4[1].conv2.weight)] == pytest.approx(0.05)
+    assert rates[id(body.layer4[1].bn2.bias)] == pytest.approx(0.05)
+    assert rates[id(body.layer1[0].conv1.weight)] == pytest.approx(0.1 / 16)
+    assert id(body.conv1.weight) not in rates  # frozen
+    assert len(rates) == sum(one.requires_grad for one in network.parameters())
+
+
+def test_a_detectors_pyramid_learns_at_the_full_rate() -> None:
+    network = create_model("fcos_resnet18", "detect", outputs=3, image_size=64)
+    section = TrainSection(learning_rate=0.1, stage_rate=0.5)
+    body = {id(one) for one in network.backbone.parameters()}
+    for group in create_optimizer(network, section).param_groups:
+        in_body = {id(one) in body for one in group["params"]}
+        assert in_body == {group["lr"] < 0.1}
