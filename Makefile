@@ -12,7 +12,7 @@ PORT ?= 8080
 SET ?=
 WORKERS ?= auto
 BENCH ?=
-SIZES ?= 5000 50000
+SIZES ?= 5000 50000 500000
 
 IMAGES := pipelines data recordio trainer aws
 overrides := $(foreach item,$(SET),--set $(item))

@@ -12,7 +12,7 @@ from components.shared.predictions import (
     iter_predictions,
     read_identity,
 )
-from components.shared.table import TableInfo, iter_rows, read_info
+from components.shared.table import LABEL_COLUMN, TableInfo, iter_rows, read_info
 from components.shared.task import Task
 
 _COLUMNS = ["image_id", "width", "height", "group", "split", "label", "count", "boxes"]
@@ -115,7 +115,7 @@ def _by_id(path: Path) -> dict[str, tuple[str, Prediction]]:
 
 
 def _sample(row: dict[str, Any], prediction: Prediction, task: Task, table: Path) -> Sample:
-    needed = {"classify": "label", "count": "count", "detect": "boxes"}[task]
+    needed = LABEL_COLUMN[task]
     if row[needed] is None:
         raise UserError(
             f"{table}: image {row['image_id']} has no {needed}, which task {task} needs"

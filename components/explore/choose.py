@@ -1,15 +1,11 @@
 """Which images are drawn: a seeded choice that does not depend on the order of the rows."""
 
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-def hash64(text: str, salt: bytes = b"") -> int:
-    """Return 64 bits of BLAKE2b of a text: the same on every machine, evenly spread."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8, salt=salt).digest(), "big")
+from components.shared.hashing import hash64
 
 
 def hashes(texts: list[str], seed: int | None = None) -> NDArray[np.uint64]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.explore.choose import hashes
+from components.shared.table import NEAR_DUPLICATES
 
 Hashes = NDArray[np.uint64]
 Number = TypeVar("Number", bound=np.generic)
-NEAR_DUPLICATES: Final = "near_duplicates"  # the attribute that names an image's set
 
 
 @dataclass(frozen=True)

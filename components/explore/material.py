@@ -10,13 +10,13 @@ from PIL import Image
 
 from components.explore.config import ExploreSection
 from components.explore.distribution import Distribution, of_sample
-from components.explore.identity import NEAR_DUPLICATES, Sets
+from components.explore.identity import Sets
 from components.explore.partition import NO_SPLIT, find_partitions
 from components.explore.pixels import Measures, load_pictures, measure_images
 from components.explore.rejected import Rejected, read_rejected
 from components.explore.rows import Row, members, rows_by_file, rows_by_id
 from components.explore.statistics import CROWDS, Statistics, count_together, gather
-from components.shared.table import read_info
+from components.shared.table import NEAR_DUPLICATES, read_info
 
 TOGETHER: Final = 20  # classes in the co-occurrence matrix
 _EXTREMES: Final = 6

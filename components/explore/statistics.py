@@ -15,9 +15,9 @@ from components.explore.choose import Choice, hashes
 from components.explore.config import ExploreSection
 from components.explore.distribution import Counting, Distribution, distinct
 from components.explore.geometry import BoxGeometry
-from components.explore.identity import NEAR_DUPLICATES, Identities
+from components.explore.identity import Identities
 from components.explore.partition import NO_SPLIT, Partition, Partitions
-from components.shared.table import TableInfo, iter_batches
+from components.shared.table import NEAR_DUPLICATES, TableInfo, iter_batches
 
 CROWDS: Final = (1, 2, 5, 20)  # boxes an image from which another interval begins
 _SIDE: Final = 32  # bits of a packed pair that hold its second number

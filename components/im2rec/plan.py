@@ -17,7 +17,7 @@ from components.im2rec.frames import RecordLabels
 from components.im2rec.size import Size
 from components.shared.errors import UserError
 from components.shared.recordio import DETECTION_HEADER
-from components.shared.table import iter_batches
+from components.shared.table import LABEL_COLUMN, iter_batches
 from components.shared.task import SPLITS, Split, Task
 
 _BOX = ("label", "xmin", "ymin", "xmax", "ymax")
@@ -104,7 +104,7 @@ def read_plan(table: Path, task: Task) -> Plan:
         UserError: naming the image, if one has no split, no label for the task, or an id that
             a `.lst` file cannot hold; or naming a split without images.
     """
-    label = {"detect": "boxes", "count": "count", "classify": "label"}[task]
+    label = LABEL_COLUMN[task]
     columns = ["image_id", "split", "format", "width", "height", label]
     found: defaultdict[str, list[npt.NDArray[Any]]] = defaultdict(list)
     for batch in iter_batches(table, columns):

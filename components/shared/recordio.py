@@ -1,4 +1,4 @@
-"""RecordIO files: one writer, one memory-mapped reader, and the folder that im2rec writes."""
+"""RecordIO files: a plain writer (im2rec writes the same in blocks), a reader, and the folder."""
 
 import hashlib
 import json

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,11 @@ FIELDS = [
     pa.field("source", pa.string(), nullable=False),
     pa.field("attributes", pa.map_(pa.string(), pa.string())),
 ]
+
+# The column that holds what a model of a task learns.
+LABEL_COLUMN: Final[dict[Task, str]] = {"classify": "label", "count": "count", "detect": "boxes"}
+
+NEAR_DUPLICATES: Final = "near_duplicates"  # the attribute that names an image's look-alikes
 
 REJECTED_FIELDS = [
     pa.field("path", pa.string(), nullable=False),

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.shared.hashing import hash64
 from components.shared.images_io import UnreadableImageError, open_reduced
 from components.shared.parallel import map_chunks, worker_count
 from components.shared.progress import progress
 from components.shared.shards import shard_paths
-from components.split.keys import hash64
 
 EDGE: Final = 32  # pixels of a thumbnail's edge; also the size the perceptual hash works on
 _DRAFT: Final = 2 * EDGE  # a JPEG decoded to at least this size loses nothing a thumbnail shows

@@ -1,17 +1,9 @@
 """64-bit keys in place of names: half a million of them fit into a few megabytes."""
 
-from hashlib import blake2b
-
 import numpy as np
 from numpy.typing import NDArray
 
-
-def hash64(text: str) -> int:
-    """Return the first 64 bits of a text's BLAKE2b digest.
-
-    Among 500,000 names the chance that any two collide is below 1e-8.
-    """
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+from components.shared.hashing import hash64
 
 
 def shuffled(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:

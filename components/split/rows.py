@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.shared.errors import UserError
-from components.shared.table import iter_batches
+from components.shared.hashing import hash64
+from components.shared.table import LABEL_COLUMN, iter_batches
 from components.shared.task import SPLITS, Task
 from components.split.config import SplitSection
-from components.split.keys import hash64
 
 _NO_CLASS: Final = -1
 _LAST_DIGITS: Final = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
@@ -52,7 +52,7 @@ def read_rows(table: Path, section: SplitSection, task: Task) -> Rows:
         UserError: if an image id is not unique, has no number although `id_block` needs one,
             or is in a split of the source that `upstream` does not map.
     """
-    labels = {"detect": "boxes", "count": "count", "classify": "label"}[task]
+    labels = LABEL_COLUMN[task]
     upstream = _Upstream(section)
     total = pq.read_metadata(table).num_rows
     if not total:

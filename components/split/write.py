@@ -12,13 +12,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.shared.files import written_aside
-from components.shared.table import iter_batches, iter_rows, read_info
+from components.shared.table import (
+    LABEL_COLUMN,
+    NEAR_DUPLICATES,
+    iter_batches,
+    iter_rows,
+    read_info,
+)
 from components.shared.task import SPLITS
 from components.split.components import Components
 from components.split.config import SplitSection
 from components.split.rows import base_names
 
-NEAR_DUPLICATES: Final = "near_duplicates"  # the attribute that names an image's look-alikes
 _COLUMNS: Final = ["image_id", "group"]
 
 
@@ -79,7 +84,7 @@ def write_labels(split_table: Path, labels: Path) -> None:
     `image_id,split,boxes,classes` with the class names of the boxes joined by `;`.
     """
     info = read_info(split_table)
-    column = {"classify": "label", "count": "count", "detect": "boxes"}[info.task]
+    column = LABEL_COLUMN[info.task]
     heads = {"classify": ["class"], "count": [], "detect": ["classes"]}[info.task]
     with written_aside(labels) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

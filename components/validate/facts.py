@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.shared.reasons import kind_of
-from components.shared.table import iter_batches
+from components.shared.table import LABEL_COLUMN, iter_batches
 from components.shared.task import Task
 
 BATCH: Final = 20_000  # rows checked at a time; bounds the memory
@@ -68,11 +68,11 @@ def gather(
     counted: Counter[int] = Counter()
     images = annotated = 0
     keys: dict[str, list[NDArray[np.uint32]]] = {name: [] for name in unique}
-    for batch in batches(table, [*unique, label_column(task)]):
+    for batch in batches(table, [*unique, LABEL_COLUMN[task]]):
         images += batch.num_rows
         for name, parts in keys.items():
             parts.append(_keys(batch[name]))
-        shown = _images_by_class(batch[label_column(task)])
+        shown = _images_by_class(batch[LABEL_COLUMN[task]])
         annotated += shown.pop(None, 0)
         counted.update({key: number for key, number in shown.items() if key is not None})
     reasons, files = _rejected(rejected)
@@ -99,11 +99,6 @@ def rows_at(table: Path, rows: NDArray[np.int64], columns: list[str]) -> pa.Tabl
                 found.append(read.take(pa.array(here - start)))
             start = end
     return pa.concat_tables(found)
-
-
-def label_column(task: Task) -> str:
-    """Return the column that holds what a model of this task learns."""
-    return {"detect": "boxes", "count": "count", "classify": "label"}[task]
 
 
 def _keys(names: pa.Array) -> NDArray[np.uint32]:

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.shared.table import TableInfo
-from components.validate.facts import BATCH, Facts, batches, label_column, rows_at
+from components.shared.table import LABEL_COLUMN, TableInfo
+from components.validate.facts import BATCH, Facts, batches, rows_at
 
 IMAGES: Final = "images"
 BOXES: Final = "boxes"
@@ -92,7 +92,7 @@ def _classes(facts: Facts) -> _Columns:
 def _repeats(table: Path, info: TableInfo, facts: Facts, scope: str) -> Iterator[Frame]:
     """Yield the rows whose value may not be unique, equal values in the same frame."""
     column = scope.removeprefix(REPEATS)
-    labels = label_column(info.task)
+    labels = LABEL_COLUMN[info.task]
     first = np.arange(min(facts.images, 1))  # so that there is a frame where nothing repeats
     for part in facts.repeats[column] or [first]:
         rows = rows_at(table, part, list(dict.fromkeys(("image_id", column, labels))))
@@ -120,7 +120,7 @@ def _rows(table: Path, info: TableInfo, needed: Needed) -> Iterator[Frame]:
 
 def _batches(table: Path, info: TableInfo) -> Iterator[pa.RecordBatch]:
     """Yield the table in batches; an empty one has one without rows."""
-    columns = [*UNIQUE, "width", "height", "format", label_column(info.task)]
+    columns = [*UNIQUE, "width", "height", "format", LABEL_COLUMN[info.task]]
     batch = None
     for batch in batches(table, columns):
         yield batch
@@ -131,7 +131,7 @@ def _batches(table: Path, info: TableInfo) -> Iterator[pa.RecordBatch]:
 
 
 def _image_columns(batch: pa.RecordBatch, info: TableInfo) -> _Columns:
-    labels = batch[label_column(info.task)]
+    labels = batch[LABEL_COLUMN[info.task]]
     stored = ("image_id", "sha256", "source", "group", "format", "width", "height")
     columns: _Columns = {name: partial(batch.column, name) for name in stored}
     columns |= {

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.shared.config import explain
 from components.shared.errors import UserError
-from components.shared.table import TableInfo
+from components.shared.table import LABEL_COLUMN, TableInfo
 from components.shared.task import Task
-from components.validate.facts import batches, label_column
+from components.validate.facts import batches
 from components.validate.histogram import Grid, Histogram
 from components.validate.pixels import measure_pixels, sample_ids
 
@@ -117,9 +117,9 @@ def measure(table: Path, images: Path, info: TableInfo, seed: int, samples: int)
     total = 0
     weights: Counter[int] = Counter()
     histograms: dict[str, Histogram] = {}
-    for batch in batches(table, ["width", "height", label_column(info.task)]):
+    for batch in batches(table, ["width", "height", LABEL_COLUMN[info.task]]):
         total += batch.num_rows
-        weights.update(_weights(batch[label_column(info.task)]))
+        weights.update(_weights(batch[LABEL_COLUMN[info.task]]))
         for name, values in _quantities(batch, info.task):
             found = Histogram.of(_GRIDS[name], values)
             histograms[name] = histograms[name] + found if name in histograms else found

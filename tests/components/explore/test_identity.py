@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.explore.choose import hash64, hashes
+from components.explore.choose import hashes
 from components.explore.identity import Identities, Sets
 from components.explore.partition import find_partitions
 from components.explore.rows import members
+from components.shared.hashing import hash64
 from components.shared.table import iter_batches
 
 Row = Callable[..., dict[str, Any]]

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+from components.shared.hashing import hash64
 from components.shared.shards import ShardWriter
 from components.split.components import Components
 from components.split.duplicates import near_duplicates, near_pairs
 from components.split.fingerprints import fingerprint_shards, gray_thumbnail, perceptual_hash
-from components.split.keys import hash64
 from components.split.similarity import SAME, similarity
 
 
