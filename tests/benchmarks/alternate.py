@@ -10,8 +10,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from types import TracebackType
 from typing import Any, Final, Self
+
+from components.shared.closing import Closing
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PATIENCE_S: Final = 20
@@ -51,7 +52,7 @@ class Times:
     cpu: list[float] = field(default_factory=list)
 
 
-class Worker:
+class Worker(Closing):
     """A contestant's process. Use as a context manager."""
 
     def __init__(self, entry: Entry) -> None:
@@ -74,12 +75,8 @@ class Worker:
         self.versions = self._answer()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the process, and what it started."""
         with suppress(subprocess.TimeoutExpired):  # it ends, and what it started, with its input
             self._process.communicate(timeout=_PATIENCE_S)
         with suppress(ProcessLookupError):

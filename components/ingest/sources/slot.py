@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from components.shared.closing import Closing
 from components.shared.errors import UserError
 from components.shared.files import write_text
 
@@ -34,7 +34,7 @@ class Version:
     md5: str = ""
 
 
-class Slot:
+class Slot(Closing):
     """The files of one download, `<digest>.*`; use as a context manager, which locks them.
 
     `.part` is what has come so far and `.json` of which version; `.whole` is the checked file.
@@ -69,12 +69,8 @@ class Slot:
         fcntl.flock(self._held, fcntl.LOCK_SH)
         return self.whole.exists()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Release the lock."""
         os.close(self._held)
 
     def _try(self, kind: int) -> bool:
