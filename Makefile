@@ -126,7 +126,8 @@ $(uv): images/uv.txt
 # A step's image holds kfp's executor without kfp's dependencies; the orchestrator holds all.
 # The stamp keeps a digest: a file that is only newer (another branch and back) rebuilds nothing.
 # The lock: two runs that start at once must not build the same environment.
-.venvs/%/.complete: images/%/requirements.txt images/kfp.txt $(uv)
+.SECONDEXPANSION:
+.venvs/%/.complete: $$(wildcard images/%/requirements*.txt) images/kfp.txt $(uv)
 	@exec 9>.venvs/.lock && flock 9 && \
 	wanted=$$(cat images/$*/requirements*.txt images/kfp.txt | sha256sum) && \
 	if [ "$$(cat $@ 2>/dev/null)" = "$$wanted" ]; then touch $@; exit 0; fi && \

@@ -213,3 +213,16 @@ def _warn_of_this_machine(project: Project) -> None:
             f"or give an s3:// or https:// address with --set {key}=ADDRESS",
             file=sys.stderr,
         )
+    uri = project.register_.tracking_uri
+    if not uri or uri.startswith("sqlite:"):
+        print(
+            f"note: register.tracking_uri is {uri or 'empty'}; on a cluster the registry would end "
+            "with its pod: give a server's address with --set register.tracking_uri=ADDRESS",
+            file=sys.stderr,
+        )
+    if not project.placement.registry:
+        print(
+            "note: placement.registry is empty; a cluster must find the images by bare names: give "
+            "a registry with --set placement.registry=ADDRESS",
+            file=sys.stderr,
+        )

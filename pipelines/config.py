@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -31,6 +31,8 @@ from components.tune.ranges import own_values
 from components.validate.config import ValidateSection
 from components.validate.config import check_task as check_validate_task
 from pipelines.placement import PlacementSection
+
+_SQLITE: Final = "sqlite:///"
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -164,6 +166,20 @@ def local_paths(project: Project) -> dict[str, Path]:
     }
 
 
+def registry_folders(project: Project) -> list[Path]:
+    """Return the folders of this machine in which a config keeps its registry."""
+    database = project.register_.tracking_uri
+    found = [_database(database).parent] if database.startswith(_SQLITE) else []
+    files = project.register_.artifact_location
+    if files and ("://" not in files or files.startswith("file://")):
+        found.append(Path(unquote(urlsplit(files).path) if "://" in files else files))
+    return [folder.expanduser().resolve() for folder in found]
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0])
+
+
 def check_paths(project: Project) -> None:
     """Make sure that every local path exists.
 
@@ -180,8 +196,14 @@ def _with_absolute_paths(project: Project) -> Project:
     paths = local_paths(project)
     if project.ingest.download_folder:
         paths["ingest.download_folder"] = Path(project.ingest.download_folder)
-    for key, path in paths.items():
-        project = _replaced(project, key.split("."), str(path.expanduser().resolve()))
+    resolved = {key: str(path.expanduser().resolve()) for key, path in paths.items()}
+    uri = project.register_.tracking_uri
+    if uri.startswith(_SQLITE):
+        given = _database(uri)
+        whole = given.expanduser().resolve()
+        resolved["register.tracking_uri"] = uri.replace(f"{_SQLITE}{given}", f"{_SQLITE}{whole}")
+    for key, path in resolved.items():
+        project = _replaced(project, key.split("."), path)
     return project
 
 

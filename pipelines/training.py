@@ -22,6 +22,7 @@ from components.ingest.component import ingest_plan as ingest_plan_step
 from components.ingest.source_version import source_version
 from components.predict.component import predict as predict_step
 from components.register.component import register as register_step
+from components.shared.addresses import without_password
 from components.shared.errors import UserError
 from components.shared.images import AWS, DATA, RECORDIO, TRAINER
 from components.split.component import split as split_step
@@ -72,9 +73,17 @@ def arguments(project: Project, baseline: str = "") -> dict[str, Any]:
         "baseline": _named_baseline(project) or baseline,
         # Not all of `train`: an edit of its epochs must not redo augment and im2rec.
         "train_view": project.train.model_dump_json(include={"augment", "image_size"}),
-        "config_text": project.model_dump_json(by_alias=True, exclude={"placement"}),
+        "config_text": _published(project),
         **sections,
     }
+
+
+def _published(project: Project) -> str:
+    """Return the config as the registry shows it: without passwords, and where it ran."""
+    uri = without_password(project.register_.tracking_uri)
+    register = project.register_.model_copy(update={"tracking_uri": uri})
+    shown = project.model_copy(update={"register_": register})
+    return shown.model_dump_json(by_alias=True, exclude={"placement"})
 
 
 def _named_baseline(project: Project) -> str:

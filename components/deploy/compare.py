@@ -45,10 +45,20 @@ class Comparison:
                 _of_numbers(
                     _numbers([expected.count_expected]), _numbers([answer["expected_count"]])
                 ),
-                0.0 if expected.count == answer["count"] else math.inf,
+                self._of_counts(expected, answer["count"]),
             )
         except (TypeError, KeyError, ValueError):
             return math.inf  # not of the task's form
+
+    def _of_counts(self, expected: Prediction, count: Any) -> float:
+        """Another count is as far away as its probability is from that of the likeliest."""
+        if count == expected.count:
+            return 0.0
+        probabilities = expected.probabilities or ()
+        if type(count) is not int or not 0 <= count < len(probabilities):
+            return math.inf
+        gap = max(probabilities) - probabilities[count]
+        return gap if gap <= self.tolerance else math.inf
 
     def _of_detections(self, wanted: Sequence[Row], found: Sequence[Row]) -> float:
         if any(after[1] > before[1] + self.tolerance for before, after in pairwise(found)):

@@ -11,7 +11,7 @@ from fastapi import Request
 from PIL import Image, UnidentifiedImageError
 from starlette.requests import ClientDisconnect
 
-from components.shared.images_io import MAX_PIXELS
+from components.shared.images_io import MAX_PIXELS, UnreadableImageError, check_scans
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "application/x-image")
 JSON_TYPE = "application/json"
@@ -39,13 +39,16 @@ class Limits:
         pixels: most pixels (width times height) of an image.
         read_seconds: how long a client may take to send its body.
         waiting: most requests that wait for the model; further ones are refused at once, so that
-            memory stays bounded and clients can go elsewhere.
+            clients can go elsewhere.
+        connections: most that are open; the server answers 503 to further ones. With
+            `body_bytes` it bounds the memory.
     """
 
     body_bytes: int = 25 * 1024 * 1024
     pixels: int = MAX_PIXELS
     read_seconds: float = 60.0
     waiting: int = 128
+    connections: int = 256
 
 
 async def read_image(request: Request, limits: Limits) -> bytes:
@@ -152,3 +155,7 @@ def check_size(image: bytes, pixels: int) -> None:
         raise RefusedError(
             413, f"the image has {width}x{height} pixels; the limit is {pixels:,} in all"
         )
+    try:
+        check_scans(image)
+    except UnreadableImageError as error:
+        raise RefusedError(413, f"the image {error}") from None

@@ -19,6 +19,7 @@ METRICS: Final[dict[Task, dict[str, str]]] = {
         "rmse": "RMSE", "accuracy": "Accuracy", "mae": "Mean absolute error",
         "within_one": "Within one", "bias": "Bias", "rmse_integer": "RMSE, whole numbers",
         "rmse_ratio": "RMSE / best constant", "baseline_rmse": "RMSE, best constant",
+        "log_loss": "Log loss",
         "baseline_accuracy": "Accuracy, most frequent answer",
     },
     "detect": {

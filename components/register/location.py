@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.register.config import RegisterSection
+from components.shared.addresses import without_password
 from components.shared.errors import UserError
 
 _SQLITE = "sqlite:///"
@@ -32,7 +33,7 @@ class Location:
     @property
     def shown(self) -> str:
         """The tracking URI as messages and files may show it: without user and password."""
-        return _without_password(self.tracking_uri)
+        return without_password(self.tracking_uri)
 
 
 def locate(section: RegisterSection, project: str, beside: Path) -> Location:
@@ -60,7 +61,7 @@ def locate(section: RegisterSection, project: str, beside: Path) -> Location:
         return Location(uri, given, None)
     if not uri.startswith(_SERVERS):
         raise UserError(
-            f"register.artifact_location: is required with the database {_without_password(uri)}, "
+            f"register.artifact_location: is required with the database {without_password(uri)}, "
             "which has no place for files; use e.g. s3://bucket/models"
         )
     return Location(uri, None, None)
@@ -73,12 +74,6 @@ def _default_uri(beside: Path) -> str:
 
 def _files_beside(database: Path, project: str) -> str:
     return (database.parent / f"{database.stem}-files" / project).as_uri()
-
-
-def _without_password(uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 @contextmanager

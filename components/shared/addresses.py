@@ -13,3 +13,10 @@ def shown(uri: str) -> str:
         return uri
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}{'?...' if parts.query else ''}"
+
+
+def without_password(uri: str) -> str:
+    """Return an address of any scheme without user and password."""
+    scheme, separator, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"

@@ -31,6 +31,7 @@ _FORMATS: Final = (
 )  # fmt: skip
 # Each scan of a progressive JPEG may cover all its pixels: a small file can take hours.
 MAX_SCANS: Final = 200  # encoders write about ten
+JPEG: Final = b"\xff\xd8\xff"  # the first bytes of every such file
 _START_OF_SCAN: Final = b"\xff\xda"
 _TURNED: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -174,15 +175,24 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise UnreadableImageError(
             f"has {pixels:,} pixels ({image.width}x{image.height}); the limit is {max_pixels:,}"
         )
-    scans = data.count(_START_OF_SCAN) if image.format in {"JPEG", "MPO"} else 0
-    if scans > MAX_SCANS:
-        raise UnreadableImageError(f"has {scans:,} scans; the limit is {MAX_SCANS}")
+    check_scans(data)
     # The pages of a TIFF are as many images; of an animation the first frame stands for all. A
     # phone's multi-picture JPEG (MPO) holds the photo first, then previews or depth.
     with _decoding():
         if image.format == "TIFF" and getattr(image, "is_animated", False):
             raise UnreadableImageError("has several pages; one is expected")
     return image
+
+
+def check_scans(data: bytes) -> None:
+    """Refuse a JPEG that takes hours to decode, whichever decoder it is for.
+
+    Raises:
+        UnreadableImageError: if it has more scans than any encoder writes.
+    """
+    scans = data.count(_START_OF_SCAN) if data.startswith(JPEG) else 0
+    if scans > MAX_SCANS:
+        raise UnreadableImageError(f"has {scans:,} scans; the limit is {MAX_SCANS}")
 
 
 def _what_else(data: bytes) -> str:

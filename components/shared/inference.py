@@ -15,7 +15,7 @@ from components.shared.models import Classifier, create_model, expected_count
 from components.shared.models.detection import Detector
 from components.shared.predictions import Detection, ModelIdentity, Prediction
 from components.shared.task import Axis
-from components.shared.transforms import ImageError, normalize, read_images
+from components.shared.transforms import MEAN, STD, ImageError, normalize, read_images
 
 __all__ = ["ImageError", "Predictor"]
 
@@ -32,6 +32,12 @@ class Predictor:
 
     def __init__(self, archive: Archive, device: torch.device) -> None:
         card = archive.card
+        if (card.mean, card.std) != (MEAN, STD):
+            raise UserError(
+                f"the archive's model {card.name} was trained on images normalized by {card.mean} "
+                f"and {card.std}; this release normalizes by {MEAN} and {STD}: use the release "
+                "that trained it"
+            )
         network = create_model(
             card.name,
             card.task,
@@ -132,4 +138,6 @@ def _device(name: str) -> torch.device:
         raise UserError("device 'cuda': there is no GPU that torch can use here; use auto or cpu")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    # A GPU's shortened float32 would give other answers than the CPU that they are compared with.
+    torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)

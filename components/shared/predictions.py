@@ -50,7 +50,7 @@ class Prediction:
         label: class index with the highest probability (classify).
         score: its probability, or the highest detection score (0 without detections).
         probabilities: one a class (classify) or one a count 0…n (count); they sum to 1.
-        count: the reported whole number (count), or detections above the model's threshold.
+        count: the reported whole number (count).
         count_expected: the mean of the count's distribution (count).
         boxes: detections, highest score first (detect).
     """

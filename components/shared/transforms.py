@@ -10,14 +10,12 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as transforms
 
 from components.shared.errors import UserError
-from components.shared.images_io import UnreadableImageError, open_image
+from components.shared.images_io import JPEG, UnreadableImageError, check_scans, open_image
 
 # Mean and standard deviation of ImageNet's channels in [0, 1], which torchvision's pretrained
 # weights expect (https://docs.pytorch.org/vision/stable/models.html).
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
-
-_JPEG = b"\xff\xd8\xff"
 
 
 class ImageError(UserError):
@@ -32,10 +30,6 @@ class ImageError(UserError):
         super().__init__(f"image {index}: {reason}")
         self.index = index
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type["ImageError"], tuple[int, str]]:
-        """Survive the way from a worker process."""
-        return type(self), (self.index, self.reason)
 
 
 class Window(NamedTuple):
@@ -131,7 +125,8 @@ def normalize(images: Tensor) -> Tensor:
 
 def _decode(data: bytes) -> Tensor:
     """Decode to uint8 (3, H, W): JPEG the fast way, the rest (and its errors) by Pillow."""
-    if data[:3] == _JPEG:
+    if data.startswith(JPEG):
+        check_scans(data)
         try:
             # A copy, because torch warns of tensors over memory that must not be written to.
             encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)

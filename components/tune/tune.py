@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
+import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from components.shared.errors import UserError
 from components.shared.recordio import RecordSet
 from components.shared.signals import exit_on_sigterm
 from components.shared.task import Task
@@ -54,14 +56,16 @@ class _Search:
         began = time.monotonic()
         settings = suggest(trial, self.section.space, self.own)
         trial.set_user_attr("settings", settings)
-        section = override(self.base, settings)
         value, state = None, TrialState.COMPLETE
         try:
-            best = self._fit(trial, section)
+            best = self._fit(trial, override(self.base, settings))
             value = best.metrics[self.objective.metric]
         except optuna.TrialPruned:
             state = TrialState.PRUNED
-        except DivergedError as error:
+        except (UserError, torch.OutOfMemoryError) as error:
+            # Each value may be fine, and their combination not. The config's own must be.
+            if settings == self.own and not isinstance(error, DivergedError):
+                raise
             state = TrialState.FAIL
             trial.set_user_attr("reason", str(error))
         trial.set_user_attr("seconds", time.monotonic() - began)

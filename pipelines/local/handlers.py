@@ -9,10 +9,11 @@ task, so replacing them is enough. What we touch of kfp 2.17: the attributes
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -118,7 +119,11 @@ class _Handler:
                 file.flush()
                 journal.echo(line)
 
-            code = self.execute(keep)
+            try:
+                code = self.execute(keep)
+            except Exception as error:  # of the engine, say: the run must end in order
+                keep(f"error: {type(error).__name__}: {error}\n")
+                code = 1
         succeeded = code == 0
         record = StepRecord(
             name=task.name,
@@ -216,7 +221,7 @@ class ContainerTaskHandler(_Handler):
                     str(folder): {"bind": str(folder), "mode": "ro" if read_only else "rw"}
                     for folder, read_only in self.session.mounts.items()
                 },
-                labels={_OWNER: str(os.getpid())},
+                labels={_OWNER: owner(os.getpid())},
                 shm_size="2g",
             )
         except ImageNotFound:
@@ -235,9 +240,23 @@ class ContainerTaskHandler(_Handler):
 
 def _remove_abandoned(client: "docker.DockerClient") -> None:
     """End containers whose run was killed: the engine keeps them, and they hold checkpoints."""
+    from docker.errors import APIError  # noqa: PLC0415
+
     for container in client.containers.list(filters={"label": _OWNER}):
-        if not Path("/proc", container.labels[_OWNER]).exists():
-            container.remove(force=True)
+        place, _, process = container.labels[_OWNER].rpartition(":")
+        if place == _place() and not Path("/proc", process).exists():
+            with suppress(APIError):  # another task of ours has removed it
+                container.remove(force=True)
+
+
+def owner(process: int) -> str:
+    """Return the label of a process's containers."""
+    return f"{_place()}:{process}"
+
+
+def _place() -> str:
+    """Return what tells one space of process numbers from others that share the engine."""
+    return f"{socket.gethostname()}:{Path('/proc/self/ns/pid').readlink()}"
 
 
 @contextmanager

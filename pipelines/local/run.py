@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from components.shared.errors import UserError
 from components.shared.files import write_text
-from pipelines.config import Project, local_paths
+from pipelines.config import Project, local_paths, registry_folders
 from pipelines.images import ROOT
 from pipelines.local.handlers import Session, installed
 from pipelines.local.journal import Journal, tail
@@ -113,6 +114,9 @@ def _execute(
     mounts |= dict.fromkeys(local_paths(project).values(), True)
     if project.ingest.download_folder:
         mounts[Path(project.ingest.download_folder)] = False
+    for folder in registry_folders(project):
+        folder.mkdir(parents=True, exist_ok=True)
+        mounts[folder] = False
     session = Session(journal, paths.run / "logs", env, mounts)
     pipeline = build(project.placement)
     (paths.run / "logs").mkdir()
@@ -155,13 +159,19 @@ def _keep_profile(journal: Journal, paths: RunPaths) -> None:
 
 
 def _code_version() -> str:
-    """Return the commit that HEAD names, or nothing outside a checkout."""
-    head = ROOT / ".git" / "HEAD"
-    with contextlib.suppress(OSError):
-        text = head.read_text().strip()
-        if not text.startswith("ref: "):
-            return text
-        return (ROOT / ".git" / text.removeprefix("ref: ")).read_text().strip()
+    """Return the commit of the checkout, marked if files differ from it; nothing without git."""
+    command = [
+        "git",
+        "-C",
+        str(ROOT),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     return os.environ.get("SIGHTLINE_CODE_VERSION", "")
 
 

@@ -55,6 +55,8 @@ def test_a_path_of_this_machine_is_pointed_out_to_who_compiles_for_a_cluster(
     code, _, err = invoke("compile", DEMO, "--target", "kubeflow", "--output", output, *sets)
     assert code == 0
     assert f"ingest.uri is {tmp_path}; the cluster needs it" in err
+    assert "register.tracking_uri is empty; on a cluster the registry would end" in err
+    assert "placement.registry is empty" in err
 
 
 @pytest.mark.parametrize("command", ["report", "serve"])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from components.shared.errors import UserError
-from pipelines.config import Project, check_paths, load
+from pipelines.config import Project, check_paths, load, registry_folders
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -187,3 +187,17 @@ def test_a_remote_source_is_left_alone(config: Path) -> None:
     assert isinstance(project, Project)
     assert project.ingest.uri == "s3://bucket/prefix"
     check_paths(project)
+
+
+def test_a_registry_on_this_machine_is_resolved(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = load(config, ["register.tracking_uri=sqlite:///here/mlflow.db?timeout=9"])
+    assert project.register_.tracking_uri == f"sqlite:///{tmp_path}/here/mlflow.db?timeout=9"
+    assert registry_folders(project) == [tmp_path / "here"]
+    files = load(config, ["register.artifact_location=file:///models"])
+    assert registry_folders(files) == [Path("/models")]
+    server = load(config, ["register.tracking_uri=http://mlflow:5000"])
+    assert server.register_.tracking_uri == "http://mlflow:5000"
+    assert registry_folders(server) == []

@@ -125,3 +125,13 @@ def test_a_file_that_is_no_profile_is_refused(
     changed = project.model_copy(update={"validate_": section})
     with pytest.raises(UserError, match=r"validate\.drift\.baseline: .*profile\.json"):
         arguments(changed)
+
+
+def test_what_is_published_holds_no_password(project: Project) -> None:
+    register = project.register_.model_copy(
+        update={"tracking_uri": "postgresql://me:hidden@db/mlflow"}
+    )
+    given = arguments(project.model_copy(update={"register_": register}))
+    assert "hidden" not in given["config_text"]
+    assert "postgresql://db/mlflow" in given["config_text"]
+    assert "hidden" in given["register"]  # the step needs it

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ _VERSION: Final = 1
 _KEPT: Final = 2  # the newest, and one before it in case the newest is damaged
 _NAME = re.compile(r"epoch-(\d{5})-([0-9a-f]{8})\.ckpt")
 _LOCK = "lock"
+_FORGOTTEN_S: Final = 14 * 24 * 3600  # without a new checkpoint
 
 
 def training_key(section: TrainSection, data: TrainingData, seed: int) -> str:
@@ -93,11 +95,22 @@ def claimed(parent: Path, key: str) -> Iterator[Checkpoints]:
     of its own. A process that dies gives its folder up, checkpoints and all.
     """
     lock, folder = _claim(parent, key)
+    _forget_abandoned(parent)
     try:
         yield Checkpoints(folder)
         shutil.rmtree(folder)
     finally:
         lock.close()
+
+
+def _forget_abandoned(parent: Path) -> None:
+    """Delete what nobody has gone on with for long: its settings, data or code have changed."""
+    for folder in parent.iterdir():
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > _FORGOTTEN_S:
+            lock = _locked(folder / _LOCK)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.close()
 
 
 def _claim(parent: Path, key: str) -> tuple[TextIO, Path]:

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from components.shared.cores import usable_cores
+from components.shared.errors import UserError
 from components.shared.models import create_model, load_weights
 from components.shared.training.checkpoints import Checkpoints, claimed, training_key
 from components.shared.training.checks import check_settings
@@ -154,13 +155,14 @@ def _fit(
         print(f"going on from {newest.name}", file=sys.stderr, flush=True)
     precision = computing_precision(section.precision)
     trainer = _trainer(section, recorder, precision)
-    trainer.fit(
-        module,
-        data.train_loader(section.batch_size, section.workers, seed, section.augment),
-        data.val_loader(section.batch_size, section.workers),
-        ckpt_path=newest,
-        weights_only=True,
-    )
+    with _plain_errors():
+        trainer.fit(
+            module,
+            data.train_loader(section.batch_size, section.workers, seed, section.augment),
+            data.val_loader(section.batch_size, section.workers),
+            ckpt_path=newest,
+            weights_only=True,
+        )
     assert recorder.best is not None  # noqa: S101 -- there is at least one epoch
     return Fitted(
         best=recorder.best,
@@ -204,6 +206,17 @@ def _device_name() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Let an error of a reading process say what it says there, without torch's traceback."""
+    try:
+        yield
+    except UserError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(str(error).rstrip().rpartition("UserError: ")[2]) from None
 
 
 @contextmanager

@@ -58,11 +58,13 @@ def model() -> Brightness:
 def encoded() -> Callable[..., bytes]:
     """Return a function that encodes an image of one gray level, with some noise."""
 
-    def encode(level: int = 200, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
+    def encode(
+        level: int = 200, size: tuple[int, int] = (64, 48), kind: str = "JPEG", **options: Any
+    ) -> bytes:
         noise = np.random.default_rng(0).integers(-40, 40, (*size[::-1], 3))
         pixels = np.clip(level + noise, 0, 255).astype(np.uint8)
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, kind)
+        Image.fromarray(pixels).save(buffer, kind, **options)
         return buffer.getvalue()
 
     return encode

@@ -198,6 +198,19 @@ class TestSize:
 
         assert response.status_code in (400, 413)
 
+    def test_a_small_image_that_takes_hours_to_decode(
+        self, client: httpx.Client, encoded: Encode
+    ) -> None:
+        data = encoded(size=(64, 64), kind="JPEG", progressive=True)
+        scan = data[data.rindex(b"\xff\xda") : -2]
+
+        response = client.post(
+            "/invocations", content=data[:-2] + scan * 3_000 + data[-2:], headers=JPEG
+        )
+
+        assert response.status_code == 413
+        assert "scans; the limit is 200" in response.json()["error"]
+
     def test_a_client_that_stops_sending(self, small: httpx.Client) -> None:
         answer = _raw(
             small,

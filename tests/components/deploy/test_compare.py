@@ -126,3 +126,12 @@ def test_only_what_the_models_limits_explain_may_be_missing(
     gap = _difference(_boxes(wanted), answer(_boxes(found), "detect"), "detect")
 
     assert (gap <= 1e-3) is passes
+
+
+@pytest.mark.parametrize(("second", "away"), [(0.4496, 0.0008), (0.44, math.inf)])
+def test_another_count_is_as_far_away_as_it_is_less_likely(second: float, away: float) -> None:
+    expected = Prediction(probabilities=(0.1, second, 0.4504), count=2, count_expected=1.35)
+    other = answer(expected, "count") | {"count": 1}
+    assert _difference(expected, other, "count") == pytest.approx(away)
+    assert _difference(expected, other | {"count": 7}, "count") == math.inf
+    assert _difference(expected, other | {"count": True}, "count") == math.inf

@@ -1,5 +1,4 @@
 import io
-import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -140,9 +139,6 @@ def test_a_bad_image_is_named(data: bytes) -> None:
     with pytest.raises(ImageError, match=r"^image 1: ") as caught:
         read_images([encode(photo()), data], 16, None)
     assert caught.value.index == 1
-    # From a worker process it must come back whole.
-    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
-    assert (again.index, again.reason) == (1, caught.value.reason)
 
 
 def test_real_faulty_files_are_read_or_refused(shared_data: Path) -> None:
@@ -173,3 +169,10 @@ def test_each_image_of_a_batch_has_its_window() -> None:
     assert batch.is_contiguous(memory_format=torch.channels_last)
     for image, one, window in zip(batch, data, windows, strict=True):
         assert torch.equal(image, read_image(one, 24, window))
+
+
+def test_a_jpeg_of_thousands_of_scans_never_reaches_a_decoder() -> None:
+    data = encode(photo(), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(UnreadableImageError, match="scans; the limit is 200"):
+        read_image(data[:-2] + scan * 3_000 + data[-2:], 16)

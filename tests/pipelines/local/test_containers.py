@@ -7,7 +7,7 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
-from pipelines.local.handlers import ContainerTaskHandler, Session
+from pipelines.local.handlers import ContainerTaskHandler, Session, owner
 from pipelines.local.journal import Journal
 
 BASE = "python:3.11-slim"
@@ -60,7 +60,7 @@ def test_a_container_whose_run_was_killed_is_ended_by_the_next(
 ) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    labels = {"sightline.orchestrator": str(gone.pid)}
+    labels = {"sightline.orchestrator": owner(gone.pid)}
     left = client.containers.run(BASE, ["sleep", "60"], detach=True, labels=labels)
     assert run("true", tmp_path)[0] == 0
     assert left.id not in {container.id for container in client.containers.list(all=True)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from pipelines.local.handlers import Session, installed
+from pipelines.local.handlers import Session, VenvTaskHandler, installed
 from pipelines.local.journal import Journal
 
 
@@ -154,3 +154,16 @@ def test_without_an_engine_the_docker_runner_says_so(
         write(text="a")
     assert "no container engine answers" in (session.logs / "write.log").read_text()
     assert os.environ["DOCKER_HOST"].endswith("no.sock")
+
+
+def test_a_fault_of_the_runner_itself_ends_the_step_in_order(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> int:
+        raise ConnectionError("the engine is gone")
+
+    monkeypatch.setattr(VenvTaskHandler, "execute", broken)
+    with pytest.raises(RuntimeError):
+        two_steps(text="a", fail=False)
+    assert outcome(session) == [("write", "failed", False)]
+    assert "ConnectionError: the engine is gone" in (session.logs / "write.log").read_text()

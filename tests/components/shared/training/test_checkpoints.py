@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,18 @@ def test_the_newest_whole_checkpoint_is_taken(
     assert "damaged" in capsys.readouterr().out
     before.write_text("")
     assert checkpoints.newest() is None
+
+
+def test_what_nobody_goes_on_with_is_deleted_in_the_end(tmp_path: Path) -> None:
+    def interrupted(key: str) -> None:
+        with claimed(tmp_path, key) as checkpoints:
+            save(checkpoints, 1, "state")
+            raise KeyboardInterrupt
+
+    for key in ("old", "new"):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(key)
+    month_ago = time.time() - 30 * 24 * 3600
+    os.utime(tmp_path / "old", (month_ago, month_ago))
+    with claimed(tmp_path, "another"):
+        assert {path.name for path in tmp_path.iterdir()} == {"new", "another"}

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.models import get_model_weights
 
 from components.shared.augmentation.config import Operations
 from components.shared.errors import UserError
+from components.shared.recordio import RecordWriter
 from components.shared.task import Task
 from components.shared.training import data as data_module
 from components.shared.training import objectives
 from components.shared.training.checkpoints import Checkpoints, training_key
-from components.shared.training.checks import check_settings
+from components.shared.training.checks import WEIGHTS, check_settings
 from components.shared.training.config import TrainSection
 from components.shared.training.data import TrainingData
 from components.shared.training.engine import Fitted, computing_precision, fit
@@ -169,14 +171,15 @@ def test_precision_follows_the_setting_or_the_hardware() -> None:
 
 
 def test_the_best_epoch_is_kept_and_training_stops_early(data: TrainingData) -> None:
-    # A rate far too high spoils what the first epoch reached.
+    # Rates so high that they soon spoil what was reached.
     section = override(
         SMALL,
-        {"schedule": "constant", "learning_rate": 1e-12, "epochs": 9, "early_stop_epochs": 2},
+        {"schedule": "constant", "learning_rate": 0.1, "epochs": 30, "early_stop_epochs": 2},
     )
     fitted = fit(section, data, 0)
-    assert len(fitted.history) < 9
-    assert len(fitted.history) == fitted.best.epoch + 2
+    ranks = [(epoch.val["accuracy"], -epoch.val["loss"]) for epoch in fitted.history]
+    assert len(ranks) == fitted.best.epoch + 2 < 30
+    assert max(ranks) == ranks[fitted.best.epoch - 1]
     assert fitted.best.metrics == fitted.history[fitted.best.epoch - 1].val
 
 
@@ -200,6 +203,15 @@ def test_a_loss_that_is_no_number_ends_the_training(data: TrainingData) -> None:
         ("classify", "resnet18", {"augment.mosaic": 0.5}, r"augment\.mosaic: does not serve"),
         ("detect", "fcos_resnet18", {"model": "resnet18"}, "'resnet18' does not serve"),
         ("count", "resnet18", {"model": "ssd_resnet50"}, "'ssd_resnet50' does not serve"),
+        (
+            "classify",
+            "resnet18",
+            {"weights": "imagenet"},
+            "'imagenet'; for resnet18 give none, DEF",
+        ),
+        ("classify", "resnet9", {"weights": "DEFAULT"}, "resnet9 give none, or a .safetensors"),
+        ("classify", "resnet18", {"weights": "w.bin"}, r"train\.weights: 'w\.bin'"),
+        ("count", "resnet34", {"batch_size": 1, "image_size": 32}, "1 is too few for resnet34"),
     ],
 )
 def test_settings_that_a_task_would_ignore_are_refused(
@@ -304,3 +316,21 @@ def test_images_are_cropped_once(
     section = override(SMALL, {"augment.crop_scale": 0.5, "epochs": 1, "workers": 0})
     fit(section, TrainingData(draw_records("classify"), "classify", SIZE), 0)
     assert set(asked) == {scale}
+
+
+def test_an_unreadable_record_is_named_by_reading_processes_too(
+    draw_records: DrawRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = draw_records("classify")
+    with RecordWriter(folder / "train.rec", folder / "train.idx") as records:
+        for index in range(32):
+            records.write(index, 0.0, b"no image")
+    monkeypatch.setattr(data_module, "CACHE_BYTES", 0)
+    broken = TrainingData(folder, "classify", SIZE)
+    with pytest.raises(UserError, match=r"^train record \d+: .*; run the steps from ingest again$"):
+        fit(override(SMALL, {"workers": 1, "epochs": 1}), broken, 0)
+
+
+def test_weights_are_those_that_torchvision_offers() -> None:
+    for name, offered in WEIGHTS.items():
+        assert set(offered) == {*get_model_weights(name).__members__, "DEFAULT"}
