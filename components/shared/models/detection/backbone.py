@@ -21,6 +21,15 @@ class ResNetBody(Staged, ResNet):  # type: ignore[misc]  # torchvision ships no 
         channels: of the feature maps at strides 8, 16 and 32.
     """
 
+    conv1: nn.Module
+    bn1: nn.Module
+    relu: nn.Module
+    maxpool: nn.Module
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+
     def __init__(
         self, block: type[BasicBlock | Bottleneck], blocks: Sequence[int], frozen_stages: int
     ) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -94,8 +96,8 @@ def test_stages_learn_the_slower_the_nearer_to_the_image() -> None:
         for group in create_optimizer(network, section).param_groups
         for parameter in group["params"]
     }
-    body = network.backbone
-    assert rates[id(network.head.weight)] == pytest.approx(0.1)
+    body: Any = network.backbone
+    assert rates[id(network.get_parameter("head.weight"))] == pytest.approx(0.1)
     assert rates[id(body.layer4[1].conv2.weight)] == pytest.approx(0.05)
     assert rates[id(body.layer4[1].bn2.bias)] == pytest.approx(0.05)
     assert rates[id(body.layer1[0].conv1.weight)] == pytest.approx(0.1 / 16)
