@@ -190,6 +190,7 @@ def test_bins_in_s3_are_read_without_a_listing(
         "s3://bins/all/metadata/77777.json: no such object" in got.rejected["metadata/77777.json"]
     )
     assert not [path for path in asked if "list-type" in path or path.rstrip("/") == "/bins"]
-    wanted = {f"/bins/all/bin-images/{name}.jpg" for name in local.rows}
-    wanted |= {f"/bins/all/metadata/{name}.json" for name in [*local.rows, "77777"]}
+    names = [*local.rows, "77777"]  # of the last, an image is looked for to show it
+    wanted = {f"/bins/all/bin-images/{name}.jpg" for name in names}
+    wanted |= {f"/bins/all/metadata/{name}.json" for name in names}
     assert asked == wanted | {"/bins/ids.txt"}
