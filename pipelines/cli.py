@@ -1,5 +1,6 @@
 """The command line: `./sightline check|compile|run|report|serve|runs`."""
 
+import errno
 import functools
 import os
 import sys
@@ -60,6 +61,16 @@ def _shows_user_errors(command: Callable[P, None]) -> Callable[P, None]:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            print(
+                f"error: the disk is full{where}; make room, then give the same command again: it "
+                "goes on where it was",
+                file=sys.stderr,
+            )
+            raise typer.Exit(1) from None
 
     return wrapped
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -17,8 +17,9 @@ from components.evaluate.names import check_metrics
 from components.explore.config import ExploreSection
 from components.im2rec.config import Im2RecSection
 from components.ingest.config import IngestSection
+from components.ingest.config import check_task as check_ingest_task
 from components.predict.config import PredictSection
-from components.register.config import RegisterSection
+from components.register.config import SQLITE, RegisterSection, check_address
 from components.shared.config import Section, explain
 from components.shared.errors import UserError
 from components.shared.task import Task
@@ -31,8 +32,6 @@ from components.tune.ranges import own_values
 from components.validate.config import ValidateSection
 from components.validate.config import check_task as check_validate_task
 from pipelines.placement import PlacementSection
-
-_SQLITE: Final = "sqlite:///"
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -73,6 +72,8 @@ class Project(Section):
     @model_validator(mode="after")
     def _settings_suit_the_task(self) -> Self:
         try:
+            check_ingest_task(self.ingest, self.task)
+            check_address(self.register_)
             check_settings(self.train, self.task)
             check_augment_task(self.augment, self.task)
             check_validate_task(self.validate_, self.task)
@@ -100,7 +101,10 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Project:
         project = Project.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{path}:\n{explain(error, Project)}") from None
-    return _with_absolute_paths(project)
+    try:
+        return _with_absolute_paths(project)
+    except (ValueError, RuntimeError) as error:  # a zero byte, say, or the home of nobody
+        raise UserError(f"{path}: a path in it cannot be one: {error}") from None
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -108,7 +112,8 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping whose keys differ."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
         twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(
@@ -126,7 +131,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
     try:
         values = yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected keys such as project, task and ingest")
@@ -140,7 +145,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise UserError(f"--set {override}: expected key=value, e.g. train.epochs=3")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         value = text
     *parents, last = key.split(".")
     section = values
@@ -169,7 +174,7 @@ def local_paths(project: Project) -> dict[str, Path]:
 def registry_folders(project: Project) -> list[Path]:
     """Return the folders of this machine in which a config keeps its registry."""
     database = project.register_.tracking_uri
-    found = [_database(database).parent] if database.startswith(_SQLITE) else []
+    found = [_database(database).parent] if database.startswith(SQLITE) else []
     files = project.register_.artifact_location
     if files and ("://" not in files or files.startswith("file://")):
         found.append(Path(unquote(urlsplit(files).path) if "://" in files else files))
@@ -177,7 +182,7 @@ def registry_folders(project: Project) -> list[Path]:
 
 
 def _database(uri: str) -> Path:
-    return Path(uri.removeprefix(_SQLITE).partition("?")[0])
+    return Path(uri.removeprefix(SQLITE).partition("?")[0])
 
 
 def check_paths(project: Project) -> None:
@@ -198,10 +203,10 @@ def _with_absolute_paths(project: Project) -> Project:
         paths["ingest.download_folder"] = Path(project.ingest.download_folder)
     resolved = {key: str(path.expanduser().resolve()) for key, path in paths.items()}
     uri = project.register_.tracking_uri
-    if uri.startswith(_SQLITE):
+    if uri.startswith(SQLITE):
         given = _database(uri)
         whole = given.expanduser().resolve()
-        resolved["register.tracking_uri"] = uri.replace(f"{_SQLITE}{given}", f"{_SQLITE}{whole}")
+        resolved["register.tracking_uri"] = uri.replace(f"{SQLITE}{given}", f"{SQLITE}{whole}")
     for key, path in resolved.items():
         project = _replaced(project, key.split("."), path)
     return project

@@ -4,6 +4,7 @@
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ def create_app(model: ImageModel, limits: Limits | None = None) -> FastAPI:
     """
     allowed = limits or Limits()
     batcher = Batcher(model, allowed.waiting)
+    bodies = asyncio.Semaphore(allowed.reading)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -52,7 +54,10 @@ def create_app(model: ImageModel, limits: Limits | None = None) -> FastAPI:
     @app.post("/invocations")
     async def invocations(request: Request) -> JSONResponse:
         """Answer for the image in the body."""
-        image = await read_image(request, allowed)
+        if bodies.locked():
+            raise BusyError
+        async with bodies:
+            image = await read_image(request, allowed)
         prediction = await batcher.predict(image)
         return JSONResponse(answer(prediction, identity.task), headers=about)
 

@@ -40,15 +40,15 @@ class Limits:
         read_seconds: how long a client may take to send its body.
         waiting: most requests that wait for the model; further ones are refused at once, so that
             clients can go elsewhere.
-        connections: most that are open; the server answers 503 to further ones. With
-            `body_bytes` it bounds the memory.
+        reading: most bodies that are read at a time; with `body_bytes` and `waiting` it bounds
+            the memory.
     """
 
     body_bytes: int = 25 * 1024 * 1024
     pixels: int = MAX_PIXELS
     read_seconds: float = 60.0
     waiting: int = 128
-    connections: int = 256
+    reading: int = 64
 
 
 async def read_image(request: Request, limits: Limits) -> bytes:

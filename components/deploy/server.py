@@ -101,7 +101,6 @@ def _serve(
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        limit_concurrency=limits.connections,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,10 +1,12 @@
 """Settings of the ingest step."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from components.shared.config import Section
+from components.shared.errors import UserError
+from components.shared.task import Task
 
 Format = Literal[
     "bins",  # Amazon Bin Image Dataset: bin-images/NNNNN.jpg, metadata/NNNNN.json
@@ -15,6 +17,19 @@ Format = Literal[
     "synthetic",  # scenes drawn here, for a demo without a download
     "voc",  # Pascal VOC: JPEGImages, Annotations, ImageSets/Main
 ]
+
+
+SCHEMES: Final = ("file", "http", "https", "s3")
+_ALL: Final[tuple[Task, ...]] = ("detect", "count", "classify")
+TASKS: Final[dict[Format, tuple[Task, ...]]] = {
+    "bins": ("count",),
+    "cifar": ("classify",),
+    "coco": _ALL,
+    "folders": ("classify",),
+    "openimages": _ALL,
+    "synthetic": _ALL,
+    "voc": _ALL,
+}
 
 
 class SyntheticSection(Section):
@@ -56,6 +71,35 @@ class IngestSection(Section):
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:
-        if self.format != "synthetic" and not self.uri:
-            raise ValueError(f"uri is required for format '{self.format}'")
+        if self.format != "synthetic":
+            if not self.uri:
+                raise ValueError(f"uri is required for format '{self.format}'")
+            scheme = self.uri.partition("://")[0] if "://" in self.uri else "file"
+            if scheme not in SCHEMES:
+                raise ValueError(
+                    f"uri: unknown scheme '{scheme}'; give a folder, an archive, "
+                    f"{', '.join(f'{one}://' for one in SCHEMES)}"
+                )
+            return self
+        given = [key for key in ("uri", "sha256") if getattr(self, key)]
+        if given:
+            raise ValueError(
+                f"{given[0]} is given, but format 'synthetic' draws its images; set ingest.format"
+            )
         return self
+
+
+def check_task(section: IngestSection, task: Task) -> None:
+    """Refuse a format that has no labels for the task.
+
+    Raises:
+        UserError: naming the formats that have.
+    """
+    if task in TASKS[section.format]:
+        return
+    able = ", ".join(name for name, tasks in TASKS.items() if task in tasks)
+    own = " and ".join(TASKS[section.format])
+    raise UserError(
+        f"ingest.format: '{section.format}' has labels for {own}, not for task '{task}'; "
+        f"formats for '{task}': {able}"
+    )

@@ -123,7 +123,7 @@ def read_part(section: IngestSection, task: Task, folder: Path, part: int, piece
                 f"ingest.uri: {shown(section.uri)}: has changed since the parts were planned; "
                 "run the pipeline again"
             )
-        packer = Packer(source, format_for(section.format, task), section, task, found.classes)
+        packer = Packer(source, format_for(section, task), section, task, found.classes)
         clear(piece / _IMAGES)
         workers = worker_count(section.workers)
         records, total = found.records(part), found.totals[part]

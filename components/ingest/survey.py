@@ -58,7 +58,7 @@ def surveyed(section: IngestSection, task: Task, seed: int, scratch: Path) -> It
     Raises:
         UserError: if the source, its format, its classes or the task do not fit each other.
     """
-    chosen = format_for(section.format, task)
+    chosen = format_for(section, task)
     with (
         open_catalogue(section, scratch / "catalogue.sqlite") as catalogue,
         _files(section, catalogue) as source,

@@ -7,12 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.register.config import RegisterSection
+from components.register.config import SQLITE, RegisterSection, check_address
 from components.shared.addresses import without_password
-from components.shared.errors import UserError
-
-_SQLITE = "sqlite:///"
-_SERVERS = ("http://", "https://", "databricks")
 
 
 @dataclass(frozen=True)
@@ -46,30 +42,21 @@ def locate(section: RegisterSection, project: str, beside: Path) -> Location:
     Raises:
         UserError: if the address is of no known kind, or a database without a place for files.
     """
+    check_address(section)
     uri = section.tracking_uri or _default_uri(beside)
     given = f"{section.artifact_location.rstrip('/')}/{project}"
-    if uri.startswith(_SQLITE):
-        database = Path(uri.removeprefix(_SQLITE).partition("?")[0]).resolve()
+    if uri.startswith(SQLITE):
+        database = Path(uri.removeprefix(SQLITE).partition("?")[0]).resolve()
         files = given if section.artifact_location else _files_beside(database, project)
         return Location(uri, files, database)
-    if "://" not in uri and not uri.startswith("databricks"):
-        raise UserError(
-            f"register.tracking_uri: '{uri}' is not an address of an MLflow server or database; "
-            "use http://server:5000 or sqlite:///folder/mlflow.db, or leave it empty"
-        )
     if section.artifact_location:
         return Location(uri, given, None)
-    if not uri.startswith(_SERVERS):
-        raise UserError(
-            f"register.artifact_location: is required with the database {without_password(uri)}, "
-            "which has no place for files; use e.g. s3://bucket/models"
-        )
     return Location(uri, None, None)
 
 
 def _default_uri(beside: Path) -> str:
     folder = Path(os.environ.get("SIGHTLINE_REGISTRY_DIR") or beside.parent).resolve()
-    return f"{_SQLITE}{folder / 'mlflow.db'}"
+    return f"{SQLITE}{folder / 'mlflow.db'}"
 
 
 def _files_beside(database: Path, project: str) -> str:

@@ -42,12 +42,14 @@ class Session:
         logs: the folder of the step logs.
         env: variables every step sees; not part of cache keys.
         mounts: folders a container must see, each at its own path; True means read-only.
+        scratch: folder for the temporary files of tasks on this machine; empty: the system's.
     """
 
     journal: Journal
     logs: Path
     env: dict[str, str] = field(default_factory=dict)
     mounts: dict[Path, bool] = field(default_factory=dict)
+    scratch: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ class VenvTaskHandler(_Handler):
             **self.session.env,
             **self.env_vars,
             "SIGHTLINE_IMAGE": self.image,
+            **({"TMPDIR": self.session.scratch} if self.session.scratch else {}),
             "VIRTUAL_ENV": str(prefix),
             "PATH": f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from components.shared.errors import UserError
@@ -68,7 +69,7 @@ def run_local(
         runner: `venv` or `docker`.
         fresh: redo every step, whatever the cache holds.
     """
-    _make_download_folder(project)
+    _make_folders(project)
     settings = arguments(project, _accepted_profile(runs / project.project))
     paths = RunPaths.create(runs, project.project)
     paths.point_latest_here()
@@ -87,13 +88,16 @@ def run_local(
     return summary
 
 
-def _make_download_folder(project: Project) -> None:
-    folder = project.ingest.download_folder
-    try:
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"ingest.download_folder: {folder}: {error.strerror}") from None
+def _make_folders(project: Project) -> None:
+    """Make the folders that a config names, before anything else is."""
+    named = [("register", folder) for folder in registry_folders(project)]
+    if project.ingest.download_folder:
+        named.append(("ingest.download_folder", Path(project.ingest.download_folder)))
+    for key, folder in named:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{key}: {folder} cannot be made: {error.strerror}") from None
 
 
 def _execute(
@@ -114,23 +118,26 @@ def _execute(
     mounts |= dict.fromkeys(local_paths(project).values(), True)
     if project.ingest.download_folder:
         mounts[Path(project.ingest.download_folder)] = False
-    for folder in registry_folders(project):
-        folder.mkdir(parents=True, exist_ok=True)
-        mounts[folder] = False
-    session = Session(journal, paths.run / "logs", env, mounts)
+    mounts |= dict.fromkeys(registry_folders(project), False)
     pipeline = build(project.placement)
-    (paths.run / "logs").mkdir()
+    logs = paths.run / "logs"
+    logs.mkdir()
     # kfp narrates on standard output; its story goes to a log, ours to the user.
     with (
-        (paths.run / "logs" / "kfp.log").open("w", encoding="utf-8") as log,
+        # kfp's executor leaves a folder behind for each step.
+        TemporaryDirectory(prefix="sightline-run-", ignore_cleanup_errors=True) as scratch,
+        (logs / "kfp.log").open("w", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),
-        installed(session, runner, paths.run, paths.project / "cache", fresh=fresh),
-    ):
+        installed(
+            Session(journal, logs, env, mounts, scratch),
+            runner, paths.run, paths.project / "cache", fresh=fresh,
+        ),
+    ):  # fmt: skip
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop like Ctrl-C's
         try:
             pipeline(**settings)
         except RuntimeError as error:
-            return _failure(journal, str(error), paths.run / "logs" / "kfp.log")
+            return _failure(journal, str(error), logs / "kfp.log")
         except KeyboardInterrupt:
             return Failure(message="interrupted", step="", log=log.name)
     return None

@@ -183,7 +183,7 @@ def test_a_missing_source_is_named(config: Path) -> None:
 
 
 def test_a_remote_source_is_left_alone(config: Path) -> None:
-    project = load(config, ["ingest.format=bins", "ingest.uri=s3://bucket/prefix"])
+    project = load(config, ["ingest.format=folders", "ingest.uri=s3://bucket/prefix"])
     assert isinstance(project, Project)
     assert project.ingest.uri == "s3://bucket/prefix"
     check_paths(project)
@@ -201,3 +201,41 @@ def test_a_registry_on_this_machine_is_resolved(
     server = load(config, ["register.tracking_uri=http://mlflow:5000"])
     assert server.register_.tracking_uri == "http://mlflow:5000"
     assert registry_folders(server) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["ingest.uri=/data/dogs"], "ingest: uri is given, but format 'synthetic' draws"),
+        (["ingest.format=voc", "ingest.uri=ftp://x/y"], "unknown scheme 'ftp'; give a folder"),
+        (["ingest.format=bins", "ingest.uri=s3://b"], "'bins' has labels for count, not for task"),
+        (["register.tracking_uri=foo"], "'foo' is not an address of an MLflow server"),
+        (["register.tracking_uri=postgresql://me:pw@db/x"], "required with the database postgre"),
+        (["seed=2026-13-45"], "seed: input should be a valid integer"),
+    ],
+)
+def test_what_can_be_known_at_once_is_refused_at_once(
+    config: Path, overrides: list[str], expected: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        load(config, overrides)
+    assert expected in str(error.value)
+    assert "pw" not in str(error.value)
+
+
+def test_a_path_that_cannot_be_one_is_no_traceback(config: Path) -> None:
+    with pytest.raises(UserError, match="a path in it cannot be one: embedded null byte"):
+        load(config, ["ingest.format=folders", 'ingest.uri="a\\0b"'])
+
+
+def test_yaml_may_merge_mappings(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text(
+        "project: small\ntask: classify\naugment: &flips {horizontal_flip: 0.3}\n"
+        "train: {augment: {<<: *flips, mixup: 0.2}}\n"
+    )
+    project = load(path)
+    assert project.train.augment.horizontal_flip == project.augment.horizontal_flip == 0.3
+    path.write_text("project: small\ntask: classify\nseed: 2026-13-45\n")
+    with pytest.raises(UserError, match="not valid YAML: month must be in"):
+        load(path)

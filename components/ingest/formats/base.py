@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from components.ingest.catalogue import Catalogue
 from components.ingest.config import IngestSection
 from components.ingest.records import Record
 from components.ingest.sources.base import Source
+from components.shared.addresses import shown
 from components.shared.errors import UserError
 from components.shared.task import Task
 
@@ -39,20 +41,20 @@ class Scan:
     workers: int
 
     def missing(self, what: str) -> UserError:
-        """Return the error for a source that does not have the format's layout."""
+        """Return the error for a source that does not have the format's layout.
+
+        It names the first few files that could not be read, since they may be what is missing.
+        """
+        some = islice(self.catalogue.rejected(), 3)
+        unread = "".join(f"; set aside: {one.path}: {one.reason}" for one in some)
         return UserError(
-            f"ingest.uri: {self.section.uri}: no {what} found, which format "
-            f"'{self.section.format}' needs; check ingest.uri and ingest.format"
+            f"ingest.uri: {shown(self.section.uri)}: no {what} found, which format "
+            f"'{self.section.format}' needs; check ingest.uri and ingest.format{unread}"
         )
 
 
 class Format(Protocol):
     """An upstream format. Picklable: worker processes load the images."""
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """The tasks it has labels for."""
-        ...
 
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each annotated image; return the class names, in their order.

@@ -13,7 +13,6 @@ from components.ingest.formats.annotations import AnnotationError, parse_files, 
 from components.ingest.formats.base import Files, Scan, is_image, prefix_of
 from components.ingest.records import Record
 from components.ingest.sources.base import Member
-from components.shared.task import Task
 
 IMAGES, METADATA = "bin-images", "metadata"
 
@@ -25,8 +24,6 @@ class _Bin(NamedTuple):
 
 class BinsFormat(Files):
     """Counts of items."""
-
-    tasks: tuple[Task, ...] = ("count",)
 
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each image with metadata."""

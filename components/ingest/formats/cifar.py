@@ -17,7 +17,6 @@ from components.ingest.records import Record
 from components.ingest.sources.base import Source, read
 from components.shared.errors import UserError
 from components.shared.images_io import encode_png
-from components.shared.task import Task
 
 EDGE = 32
 PLANES = 3 * EDGE * EDGE
@@ -43,8 +42,6 @@ def load_pickle(data: bytes, path: str) -> dict[str, Any]:
 
 class CifarFormat:
     """Tiny images with one class each."""
-
-    tasks: tuple[Task, ...] = ("classify",)
 
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each image of both splits."""

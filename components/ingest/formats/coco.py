@@ -14,7 +14,6 @@ from components.ingest.formats.json_lists import JsonError, list_items
 from components.ingest.records import RawBox, Record
 from components.ingest.sources.base import Member
 from components.shared.progress import progress
-from components.shared.task import Task
 
 _PARTS: Final = ("images", "annotations", "categories")
 _OUTLINES: Final = ("segmentation", "keypoints")  # of no use here, and most of a file
@@ -25,8 +24,6 @@ _CROWD: Final = "crowd"
 
 class CocoFormat(Files):
     """Objects with boxes in pixels."""
-
-    tasks: tuple[Task, ...] = ("detect", "count", "classify")
 
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each image that a JSON file lists."""

@@ -10,15 +10,12 @@ from pathlib import PurePosixPath
 
 from components.ingest.formats.base import Files, Scan, is_image
 from components.ingest.records import Record
-from components.shared.task import Task
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 class FoldersFormat(Files):
     """A folder a class."""
-
-    tasks: tuple[Task, ...] = ("classify",)
 
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each image; its class is the folder's name."""

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from components.ingest.classes import chosen_classes
 from components.ingest.formats.base import Files, Scan, is_image
@@ -18,7 +19,6 @@ from components.ingest.records import RawBox, Record
 from components.ingest.sources.base import Member, read
 from components.shared.errors import UserError
 from components.shared.progress import progress
-from components.shared.task import Task
 
 LABELS, CLASSES, IMAGES = "labels/detections.csv", "metadata/classes.csv", "data"
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
@@ -31,8 +31,6 @@ _LEFT_OUT, _FAULTY, _GROUP_OF = _MARKS = ("left out", "faulty", "group-of")
 
 class OpenImagesFormat(Files):
     """Objects with normalized boxes."""
-
-    tasks: tuple[Task, ...] = ("detect", "count", "classify")
 
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each image on disk, of the boxes that are wanted."""
@@ -136,7 +134,7 @@ class _Split:
             columns = self._columns(next(reader, []))
             where = {name: columns.index(name) for name in _NEEDED}
             widest = max(where.values())
-            for row in progress(reader, None, f"reading {self._labels}"):
+            for row in progress(self._whole(reader), None, f"reading {self._labels}"):
                 if not row:
                     continue
                 origin = f"{self._labels}#row{reader.line_num}"
@@ -155,6 +153,16 @@ class _Split:
                 if name is not None and value not in _MARKS:
                     found.add(name)
                 yield key, origin if value not in _MARKS else "", value
+
+    def _whole(self, reader: Any) -> Iterator[list[str]]:
+        """Yield the rows of a CSV reader."""
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise UserError(
+                f"{self._labels}: row {reader.line_num} cannot be read ({error}); look for a "
+                "quote that is never closed"
+            ) from None
 
     def _box(self, name: str | None, row: list[str], where: dict[str, int], origin: str) -> str:
         """Return a row's box as JSON, or the mark of one that is not used."""

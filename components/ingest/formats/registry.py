@@ -11,7 +11,6 @@ from components.ingest.formats.folders import FoldersFormat
 from components.ingest.formats.openimages import OpenImagesFormat
 from components.ingest.formats.synthetic import SyntheticFormat
 from components.ingest.formats.voc import VocFormat
-from components.shared.errors import UserError
 from components.shared.task import Task
 
 FORMATS: Final[dict[config.Format, Format]] = {
@@ -25,17 +24,11 @@ FORMATS: Final[dict[config.Format, Format]] = {
 }
 
 
-def format_for(name: config.Format, task: Task) -> Format:
-    """Return the format of this name.
+def format_for(section: config.IngestSection, task: Task) -> Format:
+    """Return the format that a section names.
 
     Raises:
         UserError: if it has no labels for the task.
     """
-    chosen = FORMATS[name]
-    if task in chosen.tasks:
-        return chosen
-    able = ", ".join(other for other, known in FORMATS.items() if task in known.tasks)
-    raise UserError(
-        f"ingest.format: '{name}' has labels for {' and '.join(chosen.tasks)}, not for task "
-        f"'{task}'; formats for '{task}': {able}"
-    )
+    config.check_task(section, task)
+    return FORMATS[section.format]

@@ -43,8 +43,6 @@ class Shape(NamedTuple):
 class SyntheticFormat:
     """Scenes of shapes; labels for every task."""
 
-    tasks: tuple[Task, ...] = ("detect", "count", "classify")
-
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each scene, with its layout."""
         settings = scan.section.synthetic

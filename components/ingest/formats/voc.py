@@ -15,7 +15,6 @@ from components.ingest.formats.annotations import AnnotationError, parse_files, 
 from components.ingest.formats.base import Files, Scan, is_image, prefix_of
 from components.ingest.records import RawBox, Record
 from components.ingest.sources.base import Member, read
-from components.shared.task import Task
 
 IMAGES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 # Other lists there repeat these: trainval is both, <class>_train has one class's images.
@@ -37,8 +36,6 @@ class Annotation(NamedTuple):
 
 class VocFormat(Files):
     """Objects with boxes in pixels."""
-
-    tasks: tuple[Task, ...] = ("detect", "count", "classify")
 
     def scan(self, scan: Scan) -> Sequence[str]:
         """Add a record for each image with an annotation file."""

@@ -468,3 +468,17 @@ def test_a_second_annotation_of_an_image_is_listed(
     got = run("detect", format="voc", uri=str(write(files)))
     assert len(got.rows["a"]["boxes"]) == 1
     assert got.rejected == {"Annotations/c.xml": "image 'a' is listed twice; the first is used"}
+
+
+def test_a_file_that_may_be_what_is_missing_is_named(write: Any, picture: Any, run: Any) -> None:
+    files = {"images/a.jpg": picture(), "instances_train.json": '{"images": ['}
+    with pytest.raises(
+        UserError, match=r"set aside: instances_train\.json: not JSON"
+    ):
+        run("detect", format="coco", uri=str(write(files)))
+
+
+def test_a_quote_that_is_never_closed_is_named(open_images: Any, run: Any) -> None:
+    row = _row("a", "/m/1", 0.1, 0.5, 0.2, 0.6)
+    with pytest.raises(UserError, match=r"detections\.csv: row \d+ cannot be read .*never closed"):
+        run("detect", format="openimages", uri=open_images(row, '"' + "x" * 200_000))

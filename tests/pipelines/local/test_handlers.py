@@ -167,3 +167,12 @@ def test_a_fault_of_the_runner_itself_ends_the_step_in_order(
         two_steps(text="a", fail=False)
     assert outcome(session) == [("write", "failed", False)]
     assert "ConnectionError: the engine is gone" in (session.logs / "write.log").read_text()
+
+
+def test_an_artifact_that_has_changed_is_made_again(session: Session) -> None:
+    two_steps(text="a", fail=False)
+    written = session.journal.records[0].artifacts["result"]
+    written.write_text("")  # as a full disk may leave it
+    two_steps(text="a", fail=False)
+    assert [cached for _, _, cached in outcome(session)][2:] == [False, False]
+    assert session.journal.records[2].artifacts["result"].read_text() == "a"
