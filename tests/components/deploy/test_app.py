@@ -307,3 +307,25 @@ def test_too_many_who_wait_are_sent_away(serve: Serve, model: Any, encoded: Enco
 
     assert set(statuses) == {200, 503}
     assert 2 <= statuses.count(200) <= 4
+
+
+def test_too_many_bodies_at_a_time_are_refused_and_health_is_still_told(
+    serve: Serve, model: Any, encoded: Encode
+) -> None:
+    client = serve(model, Limits(reading=1))
+    host, port = client.base_url.host, client.base_url.port
+    with socket.create_connection((host, port or 80)) as slow:
+        slow.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+            b"Content-Length: 9\r\n\r\nx"
+        )
+        deadline = time.monotonic() + 20
+        answer = client.post("/invocations", content=encoded(), headers=JPEG)
+        while answer.status_code == 200 and time.monotonic() < deadline:
+            answer = client.post("/invocations", content=encoded(), headers=JPEG)
+        assert answer.status_code == 503
+        assert answer.json()["error"] == "too many requests are waiting; try again"
+        assert client.get("/ping").status_code == 200
+    while answer.status_code == 503 and time.monotonic() < deadline:
+        answer = client.post("/invocations", content=encoded(), headers=JPEG)
+    assert answer.status_code == 200

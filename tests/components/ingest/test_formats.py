@@ -472,9 +472,7 @@ def test_a_second_annotation_of_an_image_is_listed(
 
 def test_a_file_that_may_be_what_is_missing_is_named(write: Any, picture: Any, run: Any) -> None:
     files = {"images/a.jpg": picture(), "instances_train.json": '{"images": ['}
-    with pytest.raises(
-        UserError, match=r"set aside: instances_train\.json: not JSON"
-    ):
+    with pytest.raises(UserError, match=r"set aside: instances_train\.json: not JSON"):
         run("detect", format="coco", uri=str(write(files)))
 
 
