@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.shared.config import Section
 from components.shared.errors import UserError
@@ -74,12 +74,6 @@ class IngestSection(Section):
         if self.format != "synthetic":
             if not self.uri:
                 raise ValueError(f"uri is required for format '{self.format}'")
-            scheme = self.uri.partition("://")[0] if "://" in self.uri else "file"
-            if scheme not in SCHEMES:
-                raise ValueError(
-                    f"uri: unknown scheme '{scheme}'; give a folder, an archive, "
-                    f"{', '.join(f'{one}://' for one in SCHEMES)}"
-                )
             return self
         given = [key for key in ("uri", "sha256") if getattr(self, key)]
         if given:
@@ -87,6 +81,15 @@ class IngestSection(Section):
                 f"{given[0]} is given, but format 'synthetic' draws its images; set ingest.format"
             )
         return self
+
+    @field_validator("uri", "ids")
+    @classmethod
+    def _is_of_a_known_scheme(cls, address: str | None) -> str | None:
+        scheme, has_one, _ = (address or "").partition("://")
+        if has_one and scheme.lower() not in SCHEMES:
+            known = ", ".join(f"{one}://" for one in SCHEMES)
+            raise ValueError(f"unknown scheme '{scheme}'; give a path of this machine, or {known}")
+        return address
 
 
 def check_task(section: IngestSection, task: Task) -> None:

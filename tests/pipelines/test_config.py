@@ -207,7 +207,11 @@ def test_a_registry_on_this_machine_is_resolved(
     ("overrides", "expected"),
     [
         (["ingest.uri=/data/dogs"], "ingest: uri is given, but format 'synthetic' draws"),
-        (["ingest.format=voc", "ingest.uri=ftp://x/y"], "unknown scheme 'ftp'; give a folder"),
+        (["ingest.format=voc", "ingest.uri=ftp://x/y"], "ingest.uri: unknown scheme 'ftp'; give"),
+        (
+            ["ingest.format=voc", "ingest.uri=/x", "ingest.ids=ftp://x"],
+            "ingest.ids: unknown scheme",
+        ),
         (["ingest.format=bins", "ingest.uri=s3://b"], "'bins' has labels for count, not for task"),
         (["register.tracking_uri=foo"], "'foo' is not an address of an MLflow server"),
         (["register.tracking_uri=postgresql://me:pw@db/x"], "required with the database postgre"),

@@ -110,11 +110,6 @@ def _remote(section: IngestSection) -> Remote | None:
         return HttpFile(section.uri)
     if scheme == "s3":
         return S3Object(*_in_s3(section))
-    if scheme and "://" in section.uri and scheme != "file":
-        raise UserError(
-            f"ingest.uri: {section.uri}: unknown scheme '{scheme}'; "
-            "give a folder, an archive, http(s):// or s3://"
-        )
     return None
 
 

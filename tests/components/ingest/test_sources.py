@@ -143,7 +143,6 @@ def test_what_is_passed_over_is_listed_by_the_step(
     ("uri", "message"),
     [
         ("/no/such/folder", "no such folder or archive"),
-        ("ftp://host/a.zip", "unknown scheme 'ftp'"),
         ("s3:///prefix", "no bucket"),
         ("/dev/zero", "neither a folder nor a plain file"),
         ("https://", "check ingest.uri"),
