@@ -164,21 +164,25 @@ def local_paths(project: Project) -> dict[str, Path]:
         "validate.drift.baseline": project.validate_.drift.baseline,
         "train.weights": project.train.weights if is_weights_file(project.train.weights) else "",
     }
-    return {
-        key: Path(unquote(urlsplit(text).path) if text.startswith("file://") else text)
-        for key, text in named.items()
-        if text and ("://" not in text or text.startswith("file://"))
-    }
+    found = {key: _on_this_machine(address) for key, address in named.items()}
+    return {key: path for key, path in found.items() if path is not None}
 
 
 def registry_folders(project: Project) -> list[Path]:
     """Return the folders of this machine in which a config keeps its registry."""
     database = project.register_.tracking_uri
     found = [_database(database).parent] if database.startswith(SQLITE) else []
-    files = project.register_.artifact_location
-    if files and ("://" not in files or files.startswith("file://")):
-        found.append(Path(unquote(urlsplit(files).path) if "://" in files else files))
+    files = _on_this_machine(project.register_.artifact_location)
+    if files is not None:
+        found.append(files)
     return [folder.expanduser().resolve() for folder in found]
+
+
+def _on_this_machine(address: str) -> Path | None:
+    """Return the file or folder that an address names; None for none, and for remote ones."""
+    if address.startswith("file://"):
+        return Path(unquote(urlsplit(address).path))
+    return Path(address) if address and "://" not in address else None
 
 
 def _database(uri: str) -> Path:

@@ -109,13 +109,7 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises:
         UnreadableImageError: as `inspect_image`.
     """
-    image = _open(data, max_pixels)
-    with _decoding():
-        image.load()
-    _check_range(image)
-    with _decoding():
-        turned = _TURNED.get(_orientation(image))
-        return _to_rgb(image if turned is None else image.transpose(turned))
+    return _decoded(_open(data, max_pixels), "RGB")
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -138,12 +132,7 @@ def open_reduced(data: bytes, edge: int, mode: Literal["RGB", "L"] = "RGB") -> I
     image = _open(data, PILLOW_LIMIT)
     with _decoding():
         image.draft(mode, (edge, edge))
-        image.load()
-    _check_range(image)
-    with _decoding():
-        turned = _TURNED.get(_orientation(image))
-        upright = image if turned is None else image.transpose(turned)
-        return upright if upright.mode == mode else _to_rgb(upright).convert(mode)
+    return _decoded(image, mode)
 
 
 def encode_thumbnail(data: bytes, edge: int = 200) -> bytes | None:
@@ -205,6 +194,19 @@ def _what_else(data: bytes) -> str:
     if start.startswith((b"%!ps", b"%pdf")):
         return "not an image that can be read: it is a PostScript or PDF document"
     return "not an image that can be read"
+
+
+def _decoded(image: Image.Image, mode: Literal["RGB", "L"]) -> Image.Image:
+    """Decode an opened image: upright, 8-bit, of the mode."""
+    with _decoding():
+        image.load()
+    _check_range(image)
+    with _decoding():
+        turned = _TURNED.get(_orientation(image))
+        upright = image if turned is None else image.transpose(turned)
+        if mode == "RGB":
+            return _to_rgb(upright)
+        return upright if upright.mode == "L" else _to_rgb(upright).convert("L")
 
 
 def _is_animated(image: Image.Image) -> bool:

@@ -123,22 +123,25 @@ class Shuffled(Sampler[int]):
     """Every index once an epoch, in an order that depends on seed and epoch alone.
 
     A training that goes on after an interruption so sees the images it would have seen.
+
+    Attributes:
+        epoch: whose order it gives, from 0.
     """
 
     def __init__(self, length: int, seed: int) -> None:
         self._length = length
         self._seed = seed
-        self._epoch = 0
+        self.epoch = 0
 
     def __len__(self) -> int:
         return self._length
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch's order; Lightning calls this."""
-        self._epoch = epoch
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        chance = generator(self._seed, "order", self._epoch)
+        chance = generator(self._seed, "order", self.epoch)
         yield from torch.randperm(self._length, generator=chance).tolist()
 
 
@@ -147,18 +150,16 @@ class ShuffledDraws(Sampler[tuple[int, int]]):
 
     def __init__(self, length: int, seed: int) -> None:
         self._order = Shuffled(length, seed)
-        self._epoch = 0
 
     def __len__(self) -> int:
         return len(self._order)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this."""
-        self._epoch = epoch
         self._order.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((index, self._epoch) for index in self._order)
+        return ((index, self._order.epoch) for index in self._order)
 
 
 class TrainingData:
@@ -203,8 +204,9 @@ class TrainingData:
             self.train.cache()
             self.val.cache()
         self._records = records
-        largest = int(records.labels("train").max()) if task == "count" else 0
-        self.outputs = largest + 1 if task == "count" else len(self.classes)
+        self.outputs = len(self.classes)
+        if task == "count":
+            self.outputs = int(records.labels("train").max()) + 1
 
     def class_weights(self) -> Tensor:
         """Return weights of classes (or counts), float32 (outputs,), under which all count alike.
